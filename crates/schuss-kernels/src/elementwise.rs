@@ -1,0 +1,231 @@
+//! Loops over elements and rows: plain closures, compiled for the instruction set in use and shared out to threads.
+//!
+//! A closure sees one element or one row at a time, so that the partition never shows in a result.
+
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+
+use crate::{Isa, Real, Threads};
+
+/// Fewer elements than this are not worth waking a thread.
+const SMALLEST_PART: usize = 1 << 15;
+
+/// `x = f(x)` for every element.
+pub fn map<T: Real>(threads: &Threads, values: &mut [T], f: impl Fn(T) -> T + Sync) {
+    spread(threads, 1, values, &|values: &mut [T]| values.iter_mut().for_each(|x| *x = f(*x)));
+}
+
+/// `x = f(x, y)` for every pair of elements.
+///
+/// # Panics
+/// The lengths differ.
+pub fn zip<T: Real>(threads: &Threads, values: &mut [T], other: &[T], f: impl Fn(T, T) -> T + Sync) {
+    spread(threads, 1, (values, other), &|(values, other): (&mut [T], &[T])| {
+        values.iter_mut().zip(other).for_each(|(x, &y)| *x = f(*x, y));
+    });
+}
+
+/// Calls `f` with a parameter and its gradient, for every one.
+///
+/// # Panics
+/// The lengths differ.
+pub fn update<T: Real>(threads: &Threads, parameters: &mut [T], gradient: &[T], f: impl Fn(&mut T, T) + Sync) {
+    spread(threads, 1, (parameters, gradient), &|(parameters, gradient): (&mut [T], &[T])| {
+        parameters.iter_mut().zip(gradient).for_each(|(p, &g)| f(p, g));
+    });
+}
+
+/// Calls `f` with a parameter, its gradient and its two moments, for every one.
+///
+/// # Panics
+/// The lengths differ.
+pub fn update_with_moments<T: Real>(
+    threads: &Threads,
+    parameters: &mut [T],
+    gradient: &[T],
+    moments: [&mut [T]; 2],
+    f: impl Fn(&mut T, T, &mut T, &mut T) + Sync,
+) {
+    type Pieces<'a, T> = ((&'a mut [T], &'a [T]), (&'a mut [T], &'a mut [T]));
+    let [first, second] = moments;
+    spread(threads, 1, ((parameters, gradient), (first, second)), &|((p, g), (m, v)): Pieces<T>| {
+        p.iter_mut().zip(g).zip(m.iter_mut().zip(v)).for_each(|((p, &g), (m, v))| f(p, g, m, v));
+    });
+}
+
+/// Calls `f` with every row.
+///
+/// # Panics
+/// The rows are not contiguous.
+pub fn map_rows<T: Real>(threads: &Threads, matrix: ArrayViewMut2<T>, f: impl Fn(&mut [T]) + Sync) {
+    let columns = matrix.ncols();
+    spread(threads, columns, matrix, &|mut matrix: ArrayViewMut2<T>| {
+        matrix.rows_mut().into_iter().for_each(|row| f(row.into_slice().expect(CONTIGUOUS)));
+    });
+}
+
+/// Calls `f` with every row and the same row of `other`.
+///
+/// # Panics
+/// The numbers of rows differ, or rows are not contiguous.
+pub fn zip_rows<T: Real>(
+    threads: &Threads,
+    matrix: ArrayViewMut2<T>,
+    other: ArrayView2<T>,
+    f: impl Fn(&mut [T], &[T]) + Sync,
+) {
+    let columns = matrix.ncols();
+    spread(threads, columns, (matrix, other), &|(mut matrix, other): (ArrayViewMut2<T>, ArrayView2<T>)| {
+        matrix.rows_mut().into_iter().zip(other.rows()).for_each(|(row, other)| {
+            f(row.into_slice().expect(CONTIGUOUS), other.to_slice().expect(CONTIGUOUS));
+        });
+    });
+}
+
+/// `sums[j] = Σ_i matrix[i][j]`, every column in the order of its rows.
+///
+/// # Panics
+/// The length of `sums` is not the number of columns, or rows are not contiguous.
+pub fn sum_rows<T: Real>(threads: &Threads, matrix: ArrayView2<T>, sums: &mut [T]) {
+    let rows = matrix.nrows();
+    spread(threads, rows, (sums, Columns(matrix)), &|(sums, Columns(matrix)): (&mut [T], Columns<T>)| {
+        sums.fill(T::ZERO);
+        for row in matrix.rows() {
+            sums.iter_mut().zip(row.to_slice().expect(CONTIGUOUS)).for_each(|(sum, &x)| *sum += x);
+        }
+    });
+}
+
+const CONTIGUOUS: &str = "rows are contiguous";
+
+/// Something that can be cut in two at an index.
+trait Pieces: Sized + Send {
+    fn len(&self) -> usize;
+    fn split_at(self, middle: usize) -> (Self, Self);
+}
+
+impl<T: Real> Pieces for &[T] {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+    fn split_at(self, middle: usize) -> (Self, Self) {
+        self.split_at(middle)
+    }
+}
+
+impl<T: Real> Pieces for &mut [T] {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+    fn split_at(self, middle: usize) -> (Self, Self) {
+        self.split_at_mut(middle)
+    }
+}
+
+impl<T: Real> Pieces for ArrayView2<'_, T> {
+    fn len(&self) -> usize {
+        self.nrows()
+    }
+    fn split_at(self, middle: usize) -> (Self, Self) {
+        self.split_at(Axis(0), middle)
+    }
+}
+
+impl<T: Real> Pieces for ArrayViewMut2<'_, T> {
+    fn len(&self) -> usize {
+        self.nrows()
+    }
+    fn split_at(self, middle: usize) -> (Self, Self) {
+        self.split_at(Axis(0), middle)
+    }
+}
+
+/// A matrix that is cut between columns.
+struct Columns<'a, T>(ArrayView2<'a, T>);
+
+impl<T: Real> Pieces for Columns<'_, T> {
+    fn len(&self) -> usize {
+        self.0.ncols()
+    }
+    fn split_at(self, middle: usize) -> (Self, Self) {
+        let (left, right) = self.0.split_at(Axis(1), middle);
+        (Columns(left), Columns(right))
+    }
+}
+
+impl<A: Pieces, B: Pieces> Pieces for (A, B) {
+    fn len(&self) -> usize {
+        assert_eq!(self.0.len(), self.1.len(), "lengths of the operands");
+        self.0.len()
+    }
+    fn split_at(self, middle: usize) -> (Self, Self) {
+        let (left, right) = self.0.split_at(middle);
+        let (other_left, other_right) = self.1.split_at(middle);
+        ((left, other_left), (right, other_right))
+    }
+}
+
+/// Calls `f` with `pieces`, cut for as many threads as `size_of_one * length` elements are worth.
+fn spread<P: Pieces>(threads: &Threads, size_of_one: usize, pieces: P, f: &(impl Fn(P) + Sync)) {
+    let parts = threads.parts(pieces.len() * size_of_one, SMALLEST_PART);
+    if parts == 1 {
+        run(pieces, f);
+    } else {
+        threads.install(|| halve(pieces, parts, f));
+    }
+}
+
+fn halve<P: Pieces>(pieces: P, parts: usize, f: &(impl Fn(P) + Sync)) {
+    if parts == 1 {
+        return run(pieces, f);
+    }
+    let left_parts = parts / 2;
+    let middle = pieces.len() * left_parts / parts;
+    let (left, right) = pieces.split_at(middle);
+    rayon::join(|| halve(left, left_parts, f), || halve(right, parts - left_parts, f));
+}
+
+/// The instruction set in use, around the whole loop.
+fn run<P: Pieces>(pieces: P, f: &impl Fn(P)) {
+    Isa::current().run(
+        #[inline(always)]
+        || f(pieces),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+
+    /// Any number of threads gives what a plain loop gives; large enough that threads are used.
+    #[test]
+    fn every_loop_reaches_every_element_once_on_any_number_of_threads() {
+        let [rows, columns] = [1000, 333];
+        let value = |i: usize| (i as f64 * 0.7).sin();
+        let [x, y] =
+            [0, 5].map(|shift| Array2::from_shape_fn((rows, columns), |(i, j)| value(i * columns + j + shift)));
+        for count in [1, 2, 3, 7] {
+            let threads = Threads::new(count).unwrap();
+            let mut out = x.clone();
+            map(&threads, out.as_slice_mut().unwrap(), |x| 2.0 * x);
+            assert_eq!(out, x.mapv(|x| 2.0 * x));
+            zip(&threads, out.as_slice_mut().unwrap(), y.as_slice().unwrap(), |x, y| x - y);
+            assert_eq!(out, x.mapv(|x| 2.0 * x) - &y);
+            zip_rows(&threads, out.view_mut(), y.view(), |row, other| row.copy_from_slice(other));
+            assert_eq!(out, y);
+            map_rows(&threads, out.view_mut(), |row| row.reverse());
+            assert_eq!(out[(9, 0)], y[(9, columns - 1)]);
+            let mut sums = vec![f64::NAN; columns];
+            sum_rows(&threads, x.view(), &mut sums);
+            let expected: Vec<f64> = x.columns().into_iter().map(|c| c.iter().fold(0.0, |sum, x| sum + x)).collect();
+            assert_eq!(sums, expected);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "lengths of the operands")]
+    fn lengths_must_agree() {
+        zip(&Threads::ONE, &mut [1.0f32], &[1.0, 2.0], |x, _| x);
+    }
+}

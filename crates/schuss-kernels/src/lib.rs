@@ -1,0 +1,23 @@
+//! The hot loops of schuss behind safe doors: matrix products, elementwise kernels, threads, the peak of the machine.
+//!
+//! This is the only crate of the workspace with `unsafe` code. What holds for every kernel here:
+//!
+//! - The instruction set is chosen at run time, once ([`Isa::current`]); `SCHUSS_ISA=portable|avx2|avx512` overrides it.
+//! - A result is a function of the inputs and of the instruction set alone. Every output element is computed by one
+//!   thread, in one order, whatever the number of threads and whatever its neighbours, so that any partition of the
+//!   work gives the same bits.
+//! - The portable twin of a kernel is the same source, instantiated for one lane: both fallback and oracle.
+
+mod elementwise;
+mod gemm;
+mod isa;
+mod peak;
+mod real;
+mod threads;
+
+pub use elementwise::{map, map_rows, sum_rows, update, update_with_moments, zip, zip_rows};
+pub use gemm::{Start, gemm};
+pub use isa::{Isa, IsaError};
+pub use peak::fma_burst;
+pub use real::Real;
+pub use threads::Threads;

@@ -1,0 +1,57 @@
+//! The measure that speeds are compared with.
+
+use pulp::{Simd, WithSimd};
+
+use crate::{Isa, Real, Threads};
+
+/// Sums that do not wait for each other: more than the latency of a fused multiply-add times the units that run it.
+const ACCUMULATORS: usize = 24;
+
+/// Runs `iterations` of independent fused multiply-adds on every thread at once and returns how many floating-point
+/// operations that were: two for each lane. Divide by the time it took to get the peak of the machine.
+pub fn fma_burst<T: Real>(threads: &Threads, iterations: usize) -> f64 {
+    threads.install(|| {
+        threads.for_each(threads.count(), |_| {
+            std::hint::black_box(Isa::current().run(Burst { iterations, factor: T::from_f64(0.999) }));
+        });
+    });
+    let operations = Isa::current().run(OperationsPerIteration::<T>(std::marker::PhantomData));
+    (threads.count() * iterations * operations) as f64
+}
+
+struct Burst<T> {
+    iterations: usize,
+    factor: T,
+}
+
+impl<T: Real> WithSimd for Burst<T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> T {
+        let factor = T::splat(simd, std::hint::black_box(self.factor));
+        let mut sums = [T::splat(simd, T::ONE); ACCUMULATORS];
+        for _ in 0..self.iterations {
+            for sum in &mut sums {
+                *sum = T::mul_add(simd, *sum, factor, factor);
+            }
+        }
+        let total = sums.into_iter().reduce(|a, b| T::add_vectors(simd, a, b));
+        // The first lane is enough to keep the work alive.
+        total.map_or(T::ZERO, |total| {
+            // SAFETY: a vector begins with its first lane.
+            unsafe { std::ptr::from_ref(&total).cast::<T>().read_unaligned() }
+        })
+    }
+}
+
+struct OperationsPerIteration<T>(std::marker::PhantomData<T>);
+
+impl<T: Real> WithSimd for OperationsPerIteration<T> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        2 * ACCUMULATORS * (size_of::<T::Vector<S>>() / size_of::<T>())
+    }
+}
