@@ -81,6 +81,24 @@ pub fn zip_rows<T: Real>(
     });
 }
 
+/// Calls `f` with every one of `indices` and the row of `matrix` in its place.
+///
+/// # Panics
+/// The number of rows differs, or rows are not contiguous.
+pub fn gather_rows<T: Real>(
+    threads: &Threads,
+    indices: &[u32],
+    matrix: ArrayViewMut2<T>,
+    f: impl Fn(u32, &mut [T]) + Sync,
+) {
+    let columns = matrix.ncols();
+    spread(threads, columns, (matrix, indices), &|(mut matrix, indices): (ArrayViewMut2<T>, &[u32])| {
+        matrix.rows_mut().into_iter().zip(indices).for_each(|(row, &index)| {
+            f(index, row.into_slice().expect(CONTIGUOUS));
+        });
+    });
+}
+
 /// `sums[j] = Σ_i matrix[i][j]`, every column in the order of its rows.
 ///
 /// # Panics
@@ -103,7 +121,7 @@ trait Pieces: Sized + Send {
     fn split_at(self, middle: usize) -> (Self, Self);
 }
 
-impl<T: Real> Pieces for &[T] {
+impl<T: Sync> Pieces for &[T] {
     fn len(&self) -> usize {
         (**self).len()
     }
@@ -112,7 +130,7 @@ impl<T: Real> Pieces for &[T] {
     }
 }
 
-impl<T: Real> Pieces for &mut [T] {
+impl<T: Send> Pieces for &mut [T] {
     fn len(&self) -> usize {
         (**self).len()
     }

@@ -15,7 +15,7 @@ mod peak;
 mod real;
 mod threads;
 
-pub use elementwise::{map, map_rows, sum_rows, update, update_with_moments, zip, zip_rows};
+pub use elementwise::{gather_rows, map, map_rows, sum_rows, update, update_with_moments, zip, zip_rows};
 pub use gemm::{Start, gemm};
 pub use isa::{Isa, IsaError};
 pub use peak::fma_burst;

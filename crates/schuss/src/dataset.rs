@@ -1,0 +1,266 @@
+//! Views of examples, and the scaling that turns stored values into the numbers a network sees.
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Real, Result, Threads};
+
+/// Feature values, one example a row, in the type in which they are stored. They are converted batch by batch.
+#[derive(Clone, Copy, Debug)]
+pub enum Features<'a> {
+    /// Bytes: pixels.
+    U8(ArrayView2<'a, u8>),
+    /// Single precision.
+    F32(ArrayView2<'a, f32>),
+    /// Double precision.
+    F64(ArrayView2<'a, f64>),
+}
+
+/// Evaluates an expression for the view inside [`Features`], whatever its type.
+macro_rules! with_view {
+    ($features:expr, $view:ident => $body:expr) => {
+        match $features {
+            Features::U8($view) => $body,
+            Features::F32($view) => $body,
+            Features::F64($view) => $body,
+        }
+    };
+}
+
+impl Features<'_> {
+    /// Examples.
+    pub fn rows(&self) -> usize {
+        with_view!(self, view => view.nrows())
+    }
+
+    /// Values of an example.
+    pub fn columns(&self) -> usize {
+        with_view!(self, view => view.ncols())
+    }
+
+    /// The row and column of a value that is infinite or NaN.
+    fn find_not_finite(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::U8(_) => None,
+            Self::F32(view) => view.indexed_iter().find(|(_, x)| !x.is_finite()).map(|(at, _)| at),
+            Self::F64(view) => view.indexed_iter().find(|(_, x)| !x.is_finite()).map(|(at, _)| at),
+        }
+    }
+}
+
+/// What is to be predicted, one for each example.
+#[derive(Clone, Copy, Debug)]
+pub enum Targets<'a> {
+    /// A class, counted from 0.
+    Classes {
+        /// The class of every example.
+        labels: &'a [u32],
+        /// How many classes there are; every label is below.
+        classes: usize,
+    },
+    /// Numbers, (examples, outputs).
+    Values(ArrayView2<'a, f64>),
+}
+
+impl Targets<'_> {
+    /// Examples.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Classes { labels, .. } => labels.len(),
+            Self::Values(values) => values.nrows(),
+        }
+    }
+
+    /// The number of classes, or of values for an example.
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Classes { classes, .. } => *classes,
+            Self::Values(values) => values.ncols(),
+        }
+    }
+}
+
+/// Examples with their targets, checked once: as many targets as examples, labels below the number of classes, every
+/// number finite.
+#[derive(Clone, Copy, Debug)]
+pub struct Dataset<'a> {
+    features: Features<'a>,
+    targets: Targets<'a>,
+}
+
+impl<'a> Dataset<'a> {
+    /// A data set of these views.
+    ///
+    /// # Errors
+    /// No examples, no features, another number of targets than of examples, a label that is not below the number of
+    /// classes, a number that is not finite.
+    pub fn new(features: Features<'a>, targets: Targets<'a>) -> Result<Self> {
+        let [rows, columns] = [features.rows(), features.columns()];
+        if rows == 0 || columns == 0 {
+            return Err(Error::value("data", "at least one example and one feature", format!("{rows} x {columns}")));
+        }
+        if targets.rows() != rows {
+            return Err(Error::Shape { what: "number of targets", expected: rows, got: targets.rows() });
+        }
+        if let Some((row, column)) = features.find_not_finite() {
+            return Err(Error::value(
+                format!("feature in row {row}, column {column} (counted from 0)"),
+                "a finite number",
+                "infinity or NaN",
+            ));
+        }
+        match targets {
+            Targets::Classes { labels, classes } => {
+                if let Some(row) = labels.iter().position(|&label| label as usize >= classes) {
+                    let expected = format!("a class below {classes}");
+                    return Err(Error::value(format!("label of row {row} (counted from 0)"), expected, labels[row]));
+                }
+            }
+            Targets::Values(values) => {
+                if let Some(((row, _), value)) = values.indexed_iter().find(|(_, value)| !value.is_finite()) {
+                    return Err(Error::value(
+                        format!("target of row {row} (counted from 0)"),
+                        "a finite number",
+                        value,
+                    ));
+                }
+            }
+        }
+        Ok(Self { features, targets })
+    }
+
+    /// The values of the examples.
+    pub fn features(&self) -> Features<'a> {
+        self.features
+    }
+
+    /// What is to be predicted.
+    pub fn targets(&self) -> Targets<'a> {
+        self.targets
+    }
+
+    /// Examples.
+    pub fn rows(&self) -> usize {
+        self.features.rows()
+    }
+}
+
+/// How stored values become a network's numbers: `(x - shift) / divisor`. Fitted on the training data, kept in the
+/// model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Scaling {
+    /// Values as they are stored.
+    #[default]
+    None,
+    /// Every value divided by the same number: pixels by 255.
+    Divide(f64),
+    /// Every column less its mean, divided by its standard deviation (by 1 where the column is constant).
+    Standard {
+        /// The mean of each column.
+        mean: Vec<f64>,
+        /// The divisor of each column.
+        deviation: Vec<f64>,
+    },
+}
+
+impl Scaling {
+    /// The standard scaling of these columns: mean and population standard deviation, in double precision.
+    pub fn standard(features: Features) -> Self {
+        let (mean, deviation) = with_view!(features, view => moments(view));
+        Self::Standard { mean, deviation }
+    }
+
+    /// Fails unless this scaling fits examples of `columns` values.
+    ///
+    /// # Errors
+    /// Another number of columns; a divisor of zero or a number that is not finite.
+    pub fn check(&self, columns: usize) -> Result<()> {
+        let [shifts, divisors] = match self {
+            Self::None => return Ok(()),
+            Self::Divide(divisor) => [&[], std::slice::from_ref(divisor)],
+            Self::Standard { mean, deviation } => {
+                for got in [mean.len(), deviation.len()] {
+                    if got != columns {
+                        return Err(Error::Shape { what: "columns of the scaling", expected: columns, got });
+                    }
+                }
+                [mean.as_slice(), deviation.as_slice()]
+            }
+        };
+        match divisors.iter().find(|x| **x == 0.0).or(divisors.iter().chain(shifts).find(|x| !x.is_finite())) {
+            Some(got) => Err(Error::value("scale", "a finite number, not zero", got)),
+            None => Ok(()),
+        }
+    }
+
+    /// Overwrites `out` with the scaled examples `rows` of `features`.
+    ///
+    /// # Panics
+    /// The shapes do not fit together, or a row does not exist.
+    pub fn gather<T: Real>(&self, threads: &Threads, features: Features, rows: &[u32], out: ArrayViewMut2<T>) {
+        assert_eq!(out.dim(), (rows.len(), features.columns()), "shape of the batch");
+        with_view!(features, view => schuss_kernels::gather_rows(threads, rows, out, |row, out| {
+            let row = view.row(row as usize);
+            match row.as_slice() {
+                Some(row) => self.scale_row(row, out),
+                None => self.scale_row(&row.to_vec(), out),
+            }
+        }));
+    }
+
+    #[inline(always)]
+    fn scale_row<X: Copy + Into<f64>, T: Real>(&self, row: &[X], out: &mut [T]) {
+        match self {
+            Self::None => out.iter_mut().zip(row).for_each(|(out, &x)| *out = T::from_f64(x.into())),
+            Self::Divide(divisor) => {
+                let divisor = T::from_f64(*divisor);
+                out.iter_mut().zip(row).for_each(|(out, &x)| *out = T::from_f64(x.into()) / divisor);
+            }
+            Self::Standard { mean, deviation } => {
+                let columns = row.iter().zip(mean).zip(deviation);
+                out.iter_mut().zip(columns).for_each(|(out, ((&x, m), d))| *out = T::from_f64((x.into() - m) / d));
+            }
+        }
+    }
+
+    /// The standard scaling of targets.
+    pub fn standard_targets(values: ArrayView2<f64>) -> Self {
+        Self::standard(Features::F64(values))
+    }
+
+    /// Undoes the scaling of `values` in place.
+    pub fn invert(&self, values: &mut Array2<f64>) {
+        match self {
+            Self::None => {}
+            Self::Divide(divisor) => values.mapv_inplace(|x| x * divisor),
+            Self::Standard { mean, deviation } => {
+                for mut row in values.rows_mut() {
+                    row.iter_mut().zip(mean).zip(deviation).for_each(|((x, m), d)| *x = *x * d + m);
+                }
+            }
+        }
+    }
+}
+
+/// Mean and standard deviation of each column, the latter 1 where all values are the same.
+fn moments<X: Copy + Into<f64>>(view: ArrayView2<X>) -> (Vec<f64>, Vec<f64>) {
+    let count = view.nrows() as f64;
+    let column_means = |value: &dyn Fn(usize, f64) -> f64| {
+        let mut sums = vec![0.0; view.ncols()];
+        for row in view.rows() {
+            sums.iter_mut().zip(row).enumerate().for_each(|(column, (sum, &x))| *sum += value(column, x.into()));
+        }
+        sums.into_iter().map(|sum| sum / count).collect::<Vec<_>>()
+    };
+    let mean = column_means(&|_, x| x);
+    let variance = column_means(&|column, x| (x - mean[column]).powi(2));
+    // A constant column leaves nothing but rounding.
+    let is_constant = |deviation: f64, mean: f64| deviation <= 1e-12 * mean.abs();
+    let deviation = variance.iter().zip(&mean).map(|(variance, &mean)| match variance.sqrt() {
+        deviation if is_constant(deviation, mean) => 1.0,
+        deviation => deviation,
+    });
+    let deviation = deviation.collect();
+    (mean, deviation)
+}
