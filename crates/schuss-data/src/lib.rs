@@ -1,1 +1,39 @@
-//! x
+//! Where the examples come from: named sets, NPZ files, folders of IDX files; and how named sets are downloaded.
+//!
+//! [`open`] reads whatever DATA on the command line may be and gives [`Data`]: owned values, of which
+//! [`Examples::dataset`] makes the checked views that the core crate trains on. Files from outside are hostile: sizes
+//! are computed with checks, nothing is allocated for bytes that are not there, and an error says what is wrong and
+//! where.
+//!
+//! ```
+//! use schuss_data::{OpenOptions, open};
+//!
+//! let digits = open("digits", &OpenOptions::default())?.with_test_split();
+//! assert_eq!(digits.train.dataset()?.rows(), 1437);
+//! assert_eq!(digits.test.unwrap().dataset()?.rows(), 360);
+//! # Ok::<(), schuss::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod decompress;
+mod digits;
+mod error;
+mod examples;
+mod fetch;
+mod idx;
+mod named;
+mod nearest;
+mod npy;
+mod npz;
+mod source;
+mod split;
+mod targets;
+
+pub use digits::digits;
+pub use examples::{Data, Examples, FeatureValues, TargetValues, Task};
+pub use fetch::{Progress, fetch};
+pub use idx::read_idx_folder;
+pub use named::NAMES;
+pub use npz::read_npz;
+pub use source::{OpenOptions, open};

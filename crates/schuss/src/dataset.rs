@@ -1,6 +1,6 @@
 //! Views of examples, and the scaling that turns stored values into the numbers a network sees.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Real, Result, Threads};
@@ -201,12 +201,16 @@ impl Scaling {
     pub fn gather<T: Real>(&self, threads: &Threads, features: Features, rows: &[u32], out: ArrayViewMut2<T>) {
         assert_eq!(out.dim(), (rows.len(), features.columns()), "shape of the batch");
         with_view!(features, view => schuss_kernels::gather_rows(threads, rows, out, |row, out| {
-            let row = view.row(row as usize);
-            match row.as_slice() {
-                Some(row) => self.scale_row(row, out),
-                None => self.scale_row(&row.to_vec(), out),
-            }
+            self.scale(view.row(row as usize), out);
         }));
+    }
+
+    /// Overwrites `out` with the scaled `row`.
+    pub(crate) fn scale<X: Copy + Into<f64>, T: Real>(&self, row: ArrayView1<X>, out: &mut [T]) {
+        match row.as_slice() {
+            Some(row) => self.scale_row(row, out),
+            None => self.scale_row(&row.to_vec(), out),
+        }
     }
 
     #[inline(always)]
@@ -222,11 +226,6 @@ impl Scaling {
                 out.iter_mut().zip(columns).for_each(|(out, ((&x, m), d))| *out = T::from_f64((x.into() - m) / d));
             }
         }
-    }
-
-    /// The standard scaling of targets.
-    pub fn standard_targets(values: ArrayView2<f64>) -> Self {
-        Self::standard(Features::F64(values))
     }
 
     /// Undoes the scaling of `values` in place.

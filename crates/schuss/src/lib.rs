@@ -1,6 +1,77 @@
-//! Core.
+//! Dense neural networks, trained on the CPU: hand-written forward and backward passes, close to the limit of the
+//! hardware, with the same bits on any number of threads.
+//!
+//! A network and how to use it are a [`Model`]; [`train`](fn@train) trains it on a [`Dataset`] by [`Settings`];
+//! [`Model::predict`] and [`Model::evaluate`] use it; [`ModelFile`] reads what [`Model::save`] writes. Below that,
+//! [`Network::forward`] and [`Network::backward`] are public for losses and loops of one's own.
+//!
+//! ```
+//! use schuss::*;
+//! // Exclusive or: four examples, two classes.
+//! let x = ndarray::arr2(&[[0.0f32, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+//! let data = Dataset::new(Features::F32(x.view()), Targets::Classes { labels: &[0, 1, 1, 0], classes: 2 })?;
+//! let softmax = Activation::Softmax { epsilon: Activation::DEFAULT_EPSILON };
+//! let mut network = Network::<f32>::new(&[2, 8, 2], Activation::Tanh, softmax)?;
+//! Init::Glorot.draw(&mut network, 0);
+//! let mut model = Model {
+//!     network,
+//!     loss: Loss::CrossEntropy,
+//!     task: Task::Classification { classes: 2 },
+//!     scaling: Scaling::None,
+//!     target_scaling: Scaling::None,
+//!     example_shape: vec![2],
+//! };
+//! let settings = Settings {
+//!     optimizer: Optimizer::ADAM,
+//!     learning_rate: 0.05,
+//!     schedule: Schedule::Constant,
+//!     batch_size: 4,
+//!     epochs: 200,
+//!     steps: None,
+//!     l2: 0.0,
+//!     order: Order::Shuffled { seed: 0 },
+//! };
+//! let summary = train(&mut model, data, None, &settings, &Threads::ONE, |_| Control::Continue)?;
+//! assert_eq!(summary.train.accuracy(), Some(1.0));
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! The crate never prints, reads the clock, or exits: it reports [`Event`]s to a callback.
+#![forbid(unsafe_code)]
+
+mod activation;
 mod dataset;
+mod dense;
 mod error;
+mod gradient_check;
+mod init;
+mod layer;
+mod loss;
+mod metrics;
+mod model;
+mod model_file;
+mod network;
+mod optimizer;
+mod random;
+mod schedule;
+mod train;
+mod workspace;
+
+pub use activation::Activation;
 pub use dataset::{Dataset, Features, Scaling, Targets};
+pub use dense::Dense;
 pub use error::{Error, Result};
+pub use gradient_check::{GradientCheck, LossGradient, Subject, TOLERANCE, softmax_jacobian_error};
+pub use init::Init;
+pub use layer::Layer;
+pub use loss::{BatchTargets, Loss, Output};
+pub use metrics::{Metrics, Scores, argmax};
+pub use model::{Model, Task};
+pub use model_file::{ModelFile, Precision, weights_sha256};
+pub use network::{Network, Segment};
+pub use optimizer::{Optimizer, OptimizerState};
+pub use schedule::Schedule;
+pub use train::{Control, Event, Order, Settings, Summary, Trainer, train};
+pub use workspace::Workspace;
+
 pub use schuss_kernels::{Isa, IsaError, Real, Threads};

@@ -1,0 +1,202 @@
+//! Activations: each f beside its f′.
+//!
+//! Matrices are (batch, features), row-major. With `a = f(z)`, `da` = ∂L/∂a and `dz` = ∂L/∂z:
+//!
+//! | name | f(z) | dz |
+//! |---|---|---|
+//! | `identity` | z | da |
+//! | `relu` | max(0, z) | da where z > 0, else 0 (so 0 at z = 0) |
+//! | `leaky-relu` | z where z > 0, else z/100 | da where z > 0, else da/100 |
+//! | `sigmoid` | 1 / (1 + exp(-z)) | da a (1 - a) |
+//! | `tanh` | tanh(z) | da (1 - a²) |
+//! | `gelu` | z Φ(z) = z/2 (1 + erf(z/√2)) | da (Φ(z) + z φ(z)), φ(z) = exp(-z²/2)/√(2π) |
+//! | `softmax` | p = (1-e) s + e/n, s = exp(z - max z) / Σ exp(z - max z) over the row of n | p (da - Σ da p) |
+//!
+//! GELU is the exact one of Hendrycks and Gimpel 2016, arXiv:1606.08415.
+//!
+//! Softmax smooths its output by e = `epsilon`, and then uses softmax's own derivative at the smoothed p: diagonal
+//! p(1-p), off-diagonal -p_i p_j. For e > 0 that is not the derivative of the smoothed p, which is (1-e) s(1-s) on the
+//! diagonal and vanishes where softmax saturates; this one stays near e/n there, so that a saturated network still
+//! learns. With e = 0 the two are the same.
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+use schuss_kernels::{map, map_rows, zip, zip_rows};
+
+use crate::{Error, Real, Result, Threads};
+
+/// Slope of the leaky ReLU below zero.
+const LEAKY_SLOPE: f64 = 0.01;
+
+/// The function after a layer's linear map.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// z
+    Identity,
+    /// max(0, z)
+    Relu,
+    /// z where z > 0, else z/100
+    LeakyRelu,
+    /// 1 / (1 + exp(-z))
+    Sigmoid,
+    /// tanh(z)
+    Tanh,
+    /// z Φ(z)
+    Gelu,
+    /// Probabilities of a row, smoothed towards uniform by `epsilon`.
+    Softmax {
+        /// e, in [0, 1): the share of the uniform distribution in the result.
+        epsilon: f64,
+    },
+}
+
+impl Activation {
+    /// The smoothing of softmax unless another is asked for.
+    pub const DEFAULT_EPSILON: f64 = 1e-8;
+
+    /// Every activation, softmax with [`Activation::DEFAULT_EPSILON`].
+    pub const ALL: [Self; 7] = [
+        Self::Identity,
+        Self::Relu,
+        Self::LeakyRelu,
+        Self::Sigmoid,
+        Self::Tanh,
+        Self::Gelu,
+        Self::Softmax { epsilon: Self::DEFAULT_EPSILON },
+    ];
+
+    /// The name as in settings and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Relu => "relu",
+            Self::LeakyRelu => "leaky-relu",
+            Self::Sigmoid => "sigmoid",
+            Self::Tanh => "tanh",
+            Self::Gelu => "gelu",
+            Self::Softmax { .. } => "softmax",
+        }
+    }
+
+    /// The activation of this name.
+    ///
+    /// # Errors
+    /// There is none; the message lists them.
+    pub fn from_name(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|activation| activation.name() == name).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.map(Self::name).into();
+            Error::value("activation", format!("one of {}", names.join(", ")), name)
+        })
+    }
+
+    /// This activation, with this smoothing if it is softmax.
+    pub fn with_epsilon(self, epsilon: f64) -> Self {
+        match self {
+            Self::Softmax { .. } => Self::Softmax { epsilon },
+            other => other,
+        }
+    }
+
+    /// The smoothing, 0 for everything but softmax.
+    pub fn epsilon(self) -> f64 {
+        match self {
+            Self::Softmax { epsilon } => epsilon,
+            _ => 0.0,
+        }
+    }
+
+    /// Whether something is later computed from z that cannot be had from a: f′ of GELU, and the logarithm of a
+    /// softmax that may underflow.
+    pub fn keeps_logits(self) -> bool {
+        matches!(self, Self::Gelu) || matches!(self, Self::Softmax { epsilon } if epsilon == 0.0)
+    }
+
+    /// Whether f has a corner that a finite difference can step across.
+    pub fn has_corner(self) -> bool {
+        matches!(self, Self::Relu | Self::LeakyRelu)
+    }
+
+    /// `a = f(a)`. A NaN stays one.
+    pub fn apply<T: Real>(self, threads: &Threads, mut a: ArrayViewMut2<T>) {
+        let slope = T::from_f64(LEAKY_SLOPE);
+        match self {
+            Self::Identity => {}
+            Self::Relu => map(threads, elements(&mut a), |z| if z < T::ZERO { T::ZERO } else { z }),
+            Self::LeakyRelu => map(threads, elements(&mut a), |z| if z < T::ZERO { slope * z } else { z }),
+            Self::Sigmoid => map(threads, elements(&mut a), sigmoid),
+            Self::Tanh => map(threads, elements(&mut a), T::tanh),
+            Self::Gelu => map(threads, elements(&mut a), |z| z * normal_distribution(z)),
+            Self::Softmax { epsilon } => map_rows(threads, a, |row| softmax(row, epsilon)),
+        }
+    }
+
+    /// `d = d ⊙ f′(z)`: ∂L/∂a on entry, ∂L/∂z on return. `z` is read only where [`Activation::keeps_logits`].
+    pub fn chain<T: Real>(self, threads: &Threads, z: ArrayView2<T>, a: ArrayView2<T>, mut d: ArrayViewMut2<T>) {
+        let slope = T::from_f64(LEAKY_SLOPE);
+        let one = T::ONE;
+        match self {
+            Self::Identity => {}
+            Self::Relu => zip(threads, elements(&mut d), slice(&a), |d, a| if a > T::ZERO { d } else { T::ZERO }),
+            Self::LeakyRelu => {
+                zip(threads, elements(&mut d), slice(&a), |d, a| if a > T::ZERO { d } else { slope * d })
+            }
+            Self::Sigmoid => zip(threads, elements(&mut d), slice(&a), |d, a| d * a * (one - a)),
+            Self::Tanh => zip(threads, elements(&mut d), slice(&a), |d, a| d * (one - a * a)),
+            Self::Gelu => {
+                zip(threads, elements(&mut d), slice(&z), |d, z| d * (normal_distribution(z) + z * normal_density(z)))
+            }
+            Self::Softmax { .. } => zip_rows(threads, d, a, softmax_chain),
+        }
+    }
+}
+
+/// p = (1-e) s + e/n with s = softmax of the row; the row maximum is subtracted, so that no finite value overflows.
+fn softmax<T: Real>(row: &mut [T], epsilon: f64) {
+    let max = row.iter().fold(row[0], |max, &z| if z > max { z } else { max });
+    let mut sum = T::ZERO;
+    for z in row.iter_mut() {
+        *z = (*z - max).exp();
+        sum += *z;
+    }
+    let [share, floor] = [1.0 - epsilon, epsilon / row.len() as f64].map(T::from_f64);
+    for s in row.iter_mut() {
+        *s = share * (*s / sum) + floor;
+    }
+}
+
+/// dz = p ⊙ (da - Σ da p): the Jacobian diag(p) - p pᵀ applied to da, without building it.
+fn softmax_chain<T: Real>(d: &mut [T], p: &[T]) {
+    let mut dot = T::ZERO;
+    d.iter().zip(p).for_each(|(&d, &p)| dot += d * p);
+    d.iter_mut().zip(p).for_each(|(d, &p)| *d = p * (*d - dot));
+}
+
+/// 1 / (1 + exp(-z)), by way of exp(z) where z < 0, so that no exponential overflows.
+pub(crate) fn sigmoid<T: Real>(z: T) -> T {
+    if z < T::ZERO {
+        let e = z.exp();
+        e / (T::ONE + e)
+    } else {
+        T::ONE / (T::ONE + (-z).exp())
+    }
+}
+
+/// Φ(z) = (1 + erf(z/√2)) / 2.
+fn normal_distribution<T: Real>(z: T) -> T {
+    T::from_f64(0.5) * (T::ONE + (z * T::from_f64(std::f64::consts::FRAC_1_SQRT_2)).erf())
+}
+
+/// φ(z) = exp(-z²/2) / √(2π).
+fn normal_density<T: Real>(z: T) -> T {
+    const INVERSE_SQRT_TAU: f64 = 0.398_942_280_401_432_7;
+    T::from_f64(INVERSE_SQRT_TAU) * (T::from_f64(-0.5) * z * z).exp()
+}
+
+const CONTIGUOUS: &str = "matrices of activations are contiguous";
+
+fn elements<'a, T: Real>(matrix: &'a mut ArrayViewMut2<T>) -> &'a mut [T] {
+    matrix.as_slice_mut().expect(CONTIGUOUS)
+}
+
+fn slice<'a, T: Real>(matrix: &ArrayView2<'a, T>) -> &'a [T] {
+    matrix.to_slice().expect(CONTIGUOUS)
+}

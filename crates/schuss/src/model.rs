@@ -1,0 +1,155 @@
+//! A network together with what it takes to use it: the loss, the task, the scaling of its inputs and targets.
+
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayView2, Axis};
+use serde::{Deserialize, Serialize};
+
+use crate::activation::sigmoid;
+use crate::{Activation, Dataset, Error, Features, Loss, Network, Real, Result, Scaling, Targets, Threads, Workspace};
+
+/// Rows of a batch where nothing depends on how many there are: prediction and evaluation.
+pub(crate) const BATCH: usize = 1000;
+
+/// What the outputs stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// One of a number of classes.
+    Classification {
+        /// How many.
+        classes: usize,
+    },
+    /// Numbers.
+    Regression,
+}
+
+impl Task {
+    /// The task that such targets set.
+    pub fn of(targets: Targets) -> Self {
+        match targets {
+            Targets::Classes { classes, .. } => Self::Classification { classes },
+            Targets::Values(_) => Self::Regression,
+        }
+    }
+}
+
+/// A network, and what turns stored examples into its inputs and its outputs into predictions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model<T> {
+    /// The network.
+    pub network: Network<T>,
+    /// What it was trained to make small.
+    pub loss: Loss,
+    /// What its outputs stand for.
+    pub task: Task,
+    /// From stored feature values to inputs.
+    pub scaling: Scaling,
+    /// From target values to what the outputs are compared with; [`Scaling::None`] for classes.
+    pub target_scaling: Scaling,
+    /// The shape of an example before it was flattened: (28, 28) for MNIST.
+    pub example_shape: Vec<usize>,
+}
+
+impl<T: Real> Model<T> {
+    /// Fails unless the network takes such examples and the loss such targets.
+    ///
+    /// # Errors
+    /// Another number of features or classes; a loss that does not fit; a scaling for other examples.
+    pub fn check(&self, dataset: Dataset) -> Result<()> {
+        self.check_features(dataset.features())?;
+        if let (Task::Classification { classes }, Targets::Classes { labels, .. }) = (self.task, dataset.targets()) {
+            // A part of the data may lack the last classes, but must not have others.
+            if let Some(row) = labels.iter().position(|&label| label as usize >= classes) {
+                let what = format!("label of row {row} (counted from 0)");
+                return Err(Error::value(what, format!("one of the model's {classes} classes"), labels[row]));
+            }
+            let targets = Targets::Classes { labels, classes };
+            return self.loss.check(self.network.last_activation(), self.network.outputs(), targets);
+        }
+        if self.task != Task::of(dataset.targets()) {
+            let name = |task| if task == Task::Regression { "numbers" } else { "classes" };
+            return Err(Error::value("targets", name(self.task), name(Task::of(dataset.targets()))));
+        }
+        self.loss.check(self.network.last_activation(), self.network.outputs(), dataset.targets())
+    }
+
+    /// Fails unless the network takes such examples.
+    ///
+    /// # Errors
+    /// Another number of features; a scaling for other examples.
+    pub fn check_features(&self, features: Features) -> Result<()> {
+        if features.columns() != self.network.inputs() {
+            let [expected, got] = [self.network.inputs(), features.columns()];
+            return Err(Error::Shape { what: "features of an example, as the model takes them", expected, got });
+        }
+        self.scaling.check(features.columns())?;
+        self.target_scaling.check(self.network.outputs())
+    }
+
+    /// Predictions for every example, (rows, classes) or (rows, outputs): probabilities where the network ends in
+    /// softmax or sigmoid or was trained on logits, else its plain outputs; regression in the unit of the targets.
+    /// A row's prediction is the same alone and among others, bit for bit.
+    ///
+    /// # Errors
+    /// See [`Model::check_features`].
+    pub fn predict(&self, features: Features, threads: &Threads) -> Result<Array2<f64>> {
+        self.check_features(features)?;
+        let mut workspace = Workspace::new(&self.network, BATCH.min(features.rows()).max(1), threads);
+        let columns = match self.task {
+            Task::Classification { classes } => classes,
+            Task::Regression => self.network.outputs(),
+        };
+        let mut predictions = Array2::zeros((features.rows(), columns));
+        threads.install(|| {
+            self.for_each_batch(features, &mut workspace, |range, workspace| {
+                predictions.slice_axis_mut(Axis(0), range.into()).assign(&self.predictions(workspace.output()));
+            });
+        });
+        Ok(predictions)
+    }
+
+    /// The network's outputs as predictions; see [`Model::predict`].
+    pub(crate) fn predictions(&self, output: ArrayView2<T>) -> Array2<f64> {
+        let outputs = output.mapv(Real::to_f64);
+        match (self.task, self.loss) {
+            (Task::Classification { classes: 2 }, Loss::BinaryCrossEntropy) if outputs.ncols() == 1 => {
+                Array2::from_shape_fn((outputs.nrows(), 2), |(row, class)| {
+                    let z = outputs[(row, 0)];
+                    sigmoid(if class == 1 { z } else { -z })
+                })
+            }
+            (Task::Classification { .. }, Loss::BinaryCrossEntropy) => outputs.mapv(sigmoid),
+            (Task::Classification { .. }, _) => outputs,
+            (Task::Regression, _) => {
+                let mut values = outputs;
+                self.target_scaling.invert(&mut values);
+                values
+            }
+        }
+    }
+
+    /// Whether [`Model::predict`] gives probabilities.
+    pub fn predicts_probabilities(&self) -> bool {
+        matches!(self.task, Task::Classification { .. })
+            && (self.loss == Loss::BinaryCrossEntropy
+                || matches!(self.network.last_activation(), Activation::Softmax { .. } | Activation::Sigmoid))
+    }
+
+    /// Runs the examples through the network, a batch at a time.
+    pub(crate) fn for_each_batch(
+        &self,
+        features: Features,
+        workspace: &mut Workspace<T>,
+        mut f: impl FnMut(Range<usize>, &mut Workspace<T>),
+    ) {
+        let capacity = workspace.capacity();
+        let threads = workspace.threads().clone();
+        let rows: Vec<u32> = (0..features.rows() as u32).collect();
+        for (i, rows) in rows.chunks(capacity).enumerate() {
+            self.scaling.gather(&threads, features, rows, workspace.input(rows.len()));
+            self.network.forward_input(workspace);
+            f(i * capacity..i * capacity + rows.len(), workspace);
+        }
+    }
+}

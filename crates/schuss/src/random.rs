@@ -1,0 +1,58 @@
+//! Random numbers as pure functions of a seed, a purpose and a counter: there is no generator state to save.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// What a stream of numbers is for. Streams of different purposes are independent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose {
+    /// A segment's initial parameters; the counter is the segment.
+    Init = 1,
+    /// The order of the examples; the counter is the epoch.
+    Shuffle = 2,
+    /// The coordinates of a gradient check.
+    Check = 3,
+}
+
+/// The numbers for `purpose` and `counter`.
+pub(crate) struct Stream(ChaCha8Rng);
+
+impl Stream {
+    pub(crate) fn new(seed: u64, purpose: Purpose, counter: u64) -> Self {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&seed.to_le_bytes());
+        key[8..16].copy_from_slice(&(purpose as u64).to_le_bytes());
+        key[16..24].copy_from_slice(&counter.to_le_bytes());
+        Self(ChaCha8Rng::from_seed(key))
+    }
+
+    /// Uniform in [0, 1).
+    pub(crate) fn uniform(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// Two independent draws of the standard normal distribution (Box and Muller 1958).
+    pub(crate) fn normal_pair(&mut self) -> [f64; 2] {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        let (sin, cos) = (std::f64::consts::TAU * self.uniform()).sin_cos();
+        [radius * cos, radius * sin]
+    }
+
+    /// Uniform in 0..bound, without bias (Lemire 2019, arXiv:1805.10941).
+    fn below(&mut self, bound: u32) -> u32 {
+        let threshold = bound.wrapping_neg() % bound;
+        loop {
+            let product = u64::from(self.0.next_u32()) * u64::from(bound);
+            if product as u32 >= threshold {
+                return (product >> 32) as u32;
+            }
+        }
+    }
+
+    /// Puts `items` into a uniformly random order (Fisher and Yates).
+    pub(crate) fn shuffle(&mut self, items: &mut [u32]) {
+        for end in (2..=items.len()).rev() {
+            items.swap(end - 1, self.below(end as u32) as usize);
+        }
+    }
+}

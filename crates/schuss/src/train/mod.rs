@@ -1,0 +1,203 @@
+//! Training: the step, and the loop around it.
+
+mod order;
+mod trainer;
+
+use crate::{Dataset, Error, Metrics, Model, Network, Optimizer, Real, Result, Schedule, Threads};
+
+pub use order::Order;
+pub use trainer::Trainer;
+
+/// How a model is trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The rule that changes the parameters.
+    pub optimizer: Optimizer,
+    /// η, before the schedule's factor.
+    pub learning_rate: f64,
+    /// How η changes from step to step.
+    pub schedule: Schedule,
+    /// Rows of a step; the last one of an epoch has what is left, and is averaged over its own rows.
+    pub batch_size: usize,
+    /// Passes over the training data.
+    pub epochs: usize,
+    /// The run ends after this many steps, if there are so many.
+    pub steps: Option<u64>,
+    /// λ of the penalty λ Σθ² over weights and biases: 2 λ θ is added to every gradient.
+    pub l2: f64,
+    /// The order of the examples.
+    pub order: Order,
+}
+
+/// What happens in a run, in its order: an epoch -1 of metrics alone, then for each epoch its start, its steps, the end
+/// of its steps, its metrics.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The steps of an epoch begin.
+    EpochStarted {
+        /// Counted from 0.
+        epoch: usize,
+    },
+    /// A step was made.
+    Step {
+        /// Counted from 0 over the whole run.
+        step: u64,
+        /// Rows of its batch.
+        rows: usize,
+        /// Mean loss of the batch before the step.
+        loss: f64,
+    },
+    /// The steps of an epoch are over; its metrics are computed next.
+    StepsFinished {
+        /// Counted from 0.
+        epoch: usize,
+    },
+    /// The metrics over all rows after an epoch.
+    Epoch {
+        /// Counted from 0; -1 is before training.
+        epoch: i64,
+        /// Of the training data.
+        train: Metrics,
+        /// Of the test data, if there is any. Never used for a choice.
+        test: Option<Metrics>,
+    },
+}
+
+/// A callback's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Go on.
+    Continue,
+    /// Make no further step.
+    Stop,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    /// Steps made.
+    pub steps: u64,
+    /// Whether a callback ended it.
+    pub stopped: bool,
+    /// The last metrics of the training data.
+    pub train: Metrics,
+    /// The last metrics of the test data.
+    pub test: Option<Metrics>,
+}
+
+/// Trains `model` on `train`, and reports to `on_event`, which may end the run. The parameters afterwards are a function
+/// of the model, the data and the settings alone, not of the number of threads.
+///
+/// # Errors
+/// Data that do not fit the model; settings outside their range; [`Error::Diverged`] where a loss or the parameters stop
+/// being finite: the model then has the parameters of the last good epoch.
+pub fn train<T: Real>(
+    model: &mut Model<T>,
+    train: Dataset,
+    test: Option<Dataset>,
+    settings: &Settings,
+    threads: &Threads,
+    mut on_event: impl FnMut(Event) -> Control + Send,
+) -> Result<Summary> {
+    test.map_or(Ok(()), |test| model.check(test))?;
+    threads.install(|| run(model, train, test, settings, threads, &mut on_event))
+}
+
+fn run<T: Real>(
+    model: &mut Model<T>,
+    train: Dataset,
+    test: Option<Dataset>,
+    settings: &Settings,
+    threads: &Threads,
+    on_event: &mut (impl FnMut(Event) -> Control + Send),
+) -> Result<Summary> {
+    let total_steps = settings.total_steps(train.rows());
+    let mut good = LastGood { parameters: model.network.parameters().to_vec(), epoch: -1 };
+    let mut trainer = Trainer::new(model, train, settings, threads)?;
+    let mut order = vec![0; train.rows()];
+    let mut step = 0;
+    let mut stop = false;
+
+    let mut summary = Summary {
+        steps: 0,
+        stopped: false,
+        train: trainer.evaluate(train),
+        test: test.map(|test| trainer.evaluate(test)),
+    };
+    stop |= on_event(Event::Epoch { epoch: -1, train: summary.train, test: summary.test }) == Control::Stop;
+
+    for epoch in 0..settings.epochs {
+        if stop || step == total_steps {
+            break;
+        }
+        settings.order.fill(epoch, &mut order);
+        stop |= on_event(Event::EpochStarted { epoch }) == Control::Stop;
+        let mut learning_rate = settings.learning_rate;
+        for rows in order.chunks(settings.batch_size) {
+            if stop || step == total_steps {
+                break;
+            }
+            learning_rate = settings.learning_rate * settings.schedule.factor(step, total_steps);
+            let Some(loss) = trainer.step(rows, learning_rate) else {
+                return Err(good.restore(trainer.model, step, epoch, learning_rate));
+            };
+            stop |= on_event(Event::Step { step, rows: rows.len(), loss }) == Control::Stop;
+            step += 1;
+        }
+        stop |= on_event(Event::StepsFinished { epoch }) == Control::Stop;
+
+        summary = Summary {
+            steps: step,
+            stopped: stop,
+            train: trainer.evaluate(train),
+            test: test.map(|test| trainer.evaluate(test)),
+        };
+        if !summary.train.loss.is_finite() || !trainer.model.network.parameters().iter().all(|p| p.is_finite()) {
+            return Err(good.restore(trainer.model, step.saturating_sub(1), epoch, learning_rate));
+        }
+        good.keep(&trainer.model.network, epoch);
+        stop |=
+            on_event(Event::Epoch { epoch: epoch as i64, train: summary.train, test: summary.test }) == Control::Stop;
+    }
+    Ok(Summary { stopped: stop, ..summary })
+}
+
+/// The parameters to go back to.
+struct LastGood<T> {
+    parameters: Vec<T>,
+    epoch: i64,
+}
+
+impl<T: Real> LastGood<T> {
+    fn keep(&mut self, network: &Network<T>, epoch: usize) {
+        self.parameters.copy_from_slice(network.parameters());
+        self.epoch = epoch as i64;
+    }
+
+    fn restore(&self, model: &mut Model<T>, step: u64, epoch: usize, learning_rate: f64) -> Error {
+        model.network.parameters_mut().copy_from_slice(&self.parameters);
+        Error::Diverged { step, epoch, learning_rate, last_good_epoch: self.epoch }
+    }
+}
+
+impl Settings {
+    /// Steps of the whole run over `rows` examples.
+    pub fn total_steps(&self, rows: usize) -> u64 {
+        let steps = (rows.div_ceil(self.batch_size) as u64).saturating_mul(self.epochs as u64);
+        self.steps.map_or(steps, |most| most.min(steps))
+    }
+
+    fn check(&self, rows: usize) -> Result<()> {
+        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
+            return Err(Error::value("learning rate", "a finite number above 0", self.learning_rate));
+        }
+        if !(self.l2.is_finite() && self.l2 >= 0.0) {
+            return Err(Error::value("l2", "a finite number of 0 or more", self.l2));
+        }
+        if self.batch_size == 0 {
+            return Err(Error::value("batch size", "1 or more", 0));
+        }
+        self.order.check(rows, self.epochs)
+    }
+}

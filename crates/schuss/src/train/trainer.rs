@@ -1,0 +1,106 @@
+//! The training step.
+
+use ndarray::Array2;
+
+use crate::loss::BatchTargets;
+use crate::model::BATCH;
+use crate::optimizer::OptimizerState;
+use crate::train::Settings;
+use crate::workspace::first_rows;
+use crate::{Dataset, Metrics, Model, Real, Result, Targets, Threads, Workspace};
+
+/// A model in training on a data set: what one step needs, laid out once, so that a step allocates nothing.
+#[derive(Debug)]
+pub struct Trainer<'m, 'd, T> {
+    pub(crate) model: &'m mut Model<T>,
+    dataset: Dataset<'d>,
+    workspace: Workspace<T>,
+    optimizer: OptimizerState<T>,
+    l2: f64,
+    labels: Vec<u32>,
+    values: Array2<T>,
+}
+
+impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
+    /// Memory for steps of up to `settings.batch_size` rows.
+    ///
+    /// # Errors
+    /// Data that do not fit the model; settings outside their range.
+    pub fn new(model: &'m mut Model<T>, dataset: Dataset<'d>, settings: &Settings, threads: &Threads) -> Result<Self> {
+        settings.check(dataset.rows())?;
+        model.check(dataset)?;
+        let rows = settings.batch_size.min(dataset.rows());
+        let parameters = model.network.parameters().len();
+        Ok(Self {
+            // Evaluation takes the larger batches.
+            workspace: Workspace::new(&model.network, rows.max(BATCH), threads),
+            optimizer: OptimizerState::new(settings.optimizer, parameters),
+            l2: settings.l2,
+            labels: vec![0; rows],
+            values: Array2::from_elem((rows, model.network.outputs()), T::ZERO),
+            model,
+            dataset,
+        })
+    }
+
+    /// One step on the examples `rows`: forward, loss, backward, update. The mean loss of the batch before the step; where that is not finite, nothing is changed and
+    /// there is none.
+    ///
+    /// # Panics
+    /// More rows than a batch has, or one that does not exist.
+    pub fn step(&mut self, rows: &[u32], learning_rate: f64) -> Option<f64> {
+        let loss = self.gradient(rows);
+        if !loss.is_finite() {
+            return None;
+        }
+        let Workspace { threads, gradient, .. } = &self.workspace;
+        self.optimizer.step(threads, self.model.network.parameters_mut(), gradient, learning_rate);
+        Some(loss)
+    }
+
+    /// The mean loss of the examples `rows`; afterwards [`Trainer::workspace`] holds its gradient, the penalty's
+    /// included.
+    ///
+    /// # Panics
+    /// As for [`Trainer::step`].
+    pub fn gradient(&mut self, rows: &[u32]) -> f64 {
+        let dataset = self.dataset;
+        let Model { network, loss, scaling, target_scaling, .. } = &*self.model;
+        let workspace = &mut self.workspace;
+        let threads = workspace.threads().clone();
+        let last = network.last_activation();
+
+        scaling.gather(&threads, dataset.features(), rows, workspace.input(rows.len()));
+        let targets = match dataset.targets() {
+            Targets::Classes { labels, .. } => {
+                self.labels.iter_mut().zip(rows).for_each(|(label, &row)| *label = labels[row as usize]);
+                BatchTargets::Classes(&self.labels[..rows.len()])
+            }
+            Targets::Values(values) => {
+                for (mut out, &row) in self.values.rows_mut().into_iter().zip(rows) {
+                    let out = out.as_slice_mut().expect("rows are contiguous");
+                    target_scaling.scale(values.row(row as usize), out);
+                }
+                BatchTargets::Values(first_rows(&self.values, rows.len()))
+            }
+        };
+        network.forward_input(workspace);
+        let (output, gradient) = workspace.output_and_gradient(last);
+        let sum = loss.evaluate(output, targets, Some(gradient));
+        network.backward_output(workspace, loss.activation_left(last), None);
+        if self.l2 != 0.0 {
+            network.add_l2(&threads, self.l2, &mut workspace.gradient);
+        }
+        sum / rows.len() as f64
+    }
+
+    /// Loss and scores over all rows of a data set that fits the model.
+    pub(crate) fn evaluate(&mut self, dataset: Dataset) -> Metrics {
+        self.model.evaluate_in(dataset, &mut self.workspace)
+    }
+
+    /// The memory of the last pass.
+    pub fn workspace(&self) -> &Workspace<T> {
+        &self.workspace
+    }
+}

@@ -1,0 +1,97 @@
+//! The memory of a forward and a backward pass, laid out once.
+
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+
+use crate::loss::Output;
+use crate::{Activation, Layer, Network, Real, Threads};
+
+/// What a network computes with: the batch, every layer's output and its gradient, the gradient of the parameters, and
+/// the threads that do it. Made for batches of up to `capacity` rows; passes through it allocate nothing.
+#[derive(Debug)]
+pub struct Workspace<T> {
+    pub(crate) threads: Threads,
+    pub(crate) input: Array2<T>,
+    pub(crate) layers: Vec<LayerMemory<T>>,
+    pub(crate) gradient: Vec<T>,
+    pub(crate) rows: usize,
+}
+
+/// A layer's matrices, (capacity, outputs) each.
+#[derive(Debug)]
+pub(crate) struct LayerMemory<T> {
+    /// The activation's input; no rows where it is not kept.
+    pub(crate) z: Array2<T>,
+    /// The activation's output.
+    pub(crate) a: Array2<T>,
+    /// ∂L/∂a, then ∂L/∂z.
+    pub(crate) d: Array2<T>,
+}
+
+impl<T: Real> Workspace<T> {
+    /// Memory for passes of `network` over up to `capacity` rows.
+    pub fn new(network: &Network<T>, capacity: usize, threads: &Threads) -> Self {
+        let memory = |layer: &Layer| {
+            let matrix = |rows| Array2::from_elem((rows, layer.outputs()), T::ZERO);
+            let z = matrix(if layer.activation().keeps_logits() { capacity } else { 0 });
+            LayerMemory { z, a: matrix(capacity), d: matrix(capacity) }
+        };
+        Self {
+            threads: threads.clone(),
+            input: Array2::from_elem((capacity, network.inputs()), T::ZERO),
+            layers: network.layers().iter().map(memory).collect(),
+            gradient: vec![T::ZERO; network.parameters().len()],
+            rows: 0,
+        }
+    }
+
+    /// The most rows that fit.
+    pub fn capacity(&self) -> usize {
+        self.input.nrows()
+    }
+
+    /// The threads that passes use.
+    pub fn threads(&self) -> &Threads {
+        &self.threads
+    }
+
+    /// Starts a batch of `rows` rows: the matrix (rows, inputs) to write it into, before
+    /// [`Network::forward_input`].
+    ///
+    /// # Panics
+    /// More rows than the capacity.
+    pub fn input(&mut self, rows: usize) -> ArrayViewMut2<'_, T> {
+        assert!(rows <= self.capacity(), "a batch of {rows} rows in a workspace for {}", self.capacity());
+        self.rows = rows;
+        first_rows_mut(&mut self.input, rows)
+    }
+
+    /// The network's output for the batch, (rows, outputs).
+    pub fn output(&self) -> ArrayView2<'_, T> {
+        let last = self.layers.last().expect("a network has a layer");
+        first_rows(&last.a, self.rows)
+    }
+
+    /// ∂L/∂parameters of the last backward pass, in the order of [`Network::parameters`].
+    pub fn gradient(&self) -> &[T] {
+        &self.gradient
+    }
+
+    /// The output as losses read it, and the memory of its gradient.
+    pub(crate) fn output_and_gradient(&mut self, activation: Activation) -> (Output<'_, T>, ArrayViewMut2<'_, T>) {
+        let rows = self.rows;
+        let LayerMemory { z, a, d } = self.layers.last_mut().expect("a network has a layer");
+        let output = Output { activation, z: first_rows(z, rows), a: first_rows(a, rows) };
+        (output, first_rows_mut(d, rows))
+    }
+}
+
+/// The first `rows` rows; as many as there are of a matrix that is not kept.
+pub(crate) fn first_rows<T>(matrix: &Array2<T>, rows: usize) -> ArrayView2<'_, T> {
+    matrix.view().split_at(Axis(0), rows.min(matrix.nrows())).0
+}
+
+/// [`first_rows`], to write.
+pub(crate) fn first_rows_mut<T>(matrix: &mut Array2<T>, rows: usize) -> ArrayViewMut2<'_, T> {
+    let rows = rows.min(matrix.nrows());
+    matrix.view_mut().split_at(Axis(0), rows).0
+}
