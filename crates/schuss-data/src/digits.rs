@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use flate2::read::GzDecoder;
-use ndarray::{Array2, s};
+use ndarray::{Array2, Axis};
 
 use crate::{Data, Examples, FeatureValues, TargetValues};
 
@@ -20,8 +20,9 @@ pub fn digits() -> Data {
     let mut bytes = Vec::with_capacity(COUNT * (PIXELS + 1));
     GzDecoder::new(ASSET).read_to_end(&mut bytes).expect("the asset is a whole gzip stream");
     let rows = Array2::from_shape_vec((COUNT, PIXELS + 1), bytes).expect("the asset holds every example");
-    let labels = rows.column(PIXELS).iter().map(|&digit| digit.into()).collect();
-    let features = FeatureValues::U8(rows.slice(s![.., ..PIXELS]).to_owned());
+    let (pixels, digits) = rows.view().split_at(Axis(1), PIXELS);
+    let labels = digits.iter().map(|&digit| digit.into()).collect();
+    let features = FeatureValues::U8(pixels.as_standard_layout().into_owned());
     Data {
         name: "digits".into(),
         train: Examples { features, targets: TargetValues::Classes { labels, classes: 10 } },

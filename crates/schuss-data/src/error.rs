@@ -6,6 +6,9 @@ use std::path::Path;
 
 use schuss::{Error, Result};
 
+/// Something parsed, or what is wrong with it, before it is said of which file.
+pub(crate) type Parsed<T> = std::result::Result<T, String>;
+
 /// The file or folder at `path` is not what it should be.
 pub(crate) fn file(path: &Path, problem: impl Into<String>) -> Error {
     Error::File { path: path.into(), problem: problem.into() }

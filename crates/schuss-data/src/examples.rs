@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 use schuss::{Dataset, Features, Result, Targets};
 
 use crate::error;
@@ -66,6 +66,16 @@ impl TargetValues {
         if let (Self::Classes { classes, .. }, Self::Classes { classes: other, .. }) = (self, other) {
             *classes = (*classes).max(*other);
             *other = *classes;
+        }
+    }
+
+    /// The classes as numbers, (examples, 1).
+    fn into_numbers(self) -> Self {
+        match self {
+            Self::Classes { labels, .. } => {
+                Self::Values(labels.into_iter().map(f64::from).collect::<Array1<_>>().insert_axis(Axis(1)))
+            }
+            Self::Values(_) => self,
         }
     }
 
@@ -145,6 +155,13 @@ impl Data {
         let whole_path = std::path::absolute(path).unwrap_or_else(|_| path.into());
         let name = whole_path.file_stem().map_or_else(|| "data".into(), |stem| stem.to_string_lossy().into_owned());
         Ok(Self { name, train, test, test_is_split: false, image_shape })
+    }
+
+    /// The same data with numbers to predict in place of classes.
+    pub(crate) fn into_regression(mut self) -> Self {
+        self.train.targets = self.train.targets.into_numbers();
+        self.test = self.test.map(|test| Examples { targets: test.targets.into_numbers(), ..test });
+        self
     }
 
     /// Splits 20 % of the training part off as the test part, if there is none yet.

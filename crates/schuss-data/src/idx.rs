@@ -2,13 +2,14 @@
 //!
 //! Only unsigned bytes (type 8) are read, gzip'd or not.
 
-use std::io::{self, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 use schuss::Result;
 
 use crate::decompress::{decompress, describe, read_up_to};
+use crate::error::Parsed;
 use crate::{Data, Examples, FeatureValues, TargetValues, error};
 
 /// Reads a folder of IDX files, named as those of MNIST are: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and,
@@ -24,7 +25,7 @@ use crate::{Data, Examples, FeatureValues, TargetValues, error};
 pub fn read_idx_folder(folder: &Path) -> Result<Data> {
     let (train, image_shape) = read_part(folder, "train")?;
     let has = |part: &&str| ["images", "labels"].iter().any(|content| find(folder, part, content).is_some());
-    let test = match ["t10k", "test"].iter().find(has) {
+    let test = match ["t10k", "test"].into_iter().find(has) {
         Some(part) => Some(read_part(folder, part)?.0),
         None => None,
     };
@@ -38,13 +39,13 @@ pub(crate) fn find(folder: &Path, part: &str, content: &str) -> Option<PathBuf> 
 
 /// The name of such a file where it is published.
 pub(crate) fn published_name(part: &str, content: &str) -> String {
-    let [_, gzipped, ..] = file_names(part, content);
-    gzipped
+    let [published, ..] = file_names(part, content);
+    published
 }
 
 fn file_names(part: &str, content: &str) -> [String; 4] {
     let dimensions = if content == "images" { 3 } else { 1 };
-    ["-", "-.gz", ".", "..gz"].map(|form| {
+    ["-.gz", "-", "..gz", "."].map(|form| {
         let (separator, extension) = form.split_at(1);
         format!("{part}-{content}{separator}idx{dimensions}-ubyte{extension}")
     })
@@ -85,14 +86,14 @@ struct Idx {
 
 fn read_file(path: &Path, content: &str, accepts: impl Fn(usize) -> bool) -> Result<Idx> {
     let file = error::open_file(path)?;
-    let parse = || {
+    let parse = || -> Parsed<_> {
         let mut reader = decompress(BufReader::new(file)).map_err(|e| describe(&e))?;
         parse(&mut reader, content, accepts)
     };
     parse().map_err(|problem| error::file(path, problem))
 }
 
-fn parse(reader: &mut dyn Read, content: &str, accepts: impl Fn(usize) -> bool) -> Result<Idx, String> {
+fn parse(reader: &mut dyn Read, content: &str, accepts: impl Fn(usize) -> bool) -> Parsed<Idx> {
     let magic = read_up_to(reader, 4).map_err(|e| describe(&e))?;
     if magic.is_empty() {
         return Err("the file is empty; get it again".into());
@@ -100,14 +101,20 @@ fn parse(reader: &mut dyn Read, content: &str, accepts: impl Fn(usize) -> bool) 
     let dimensions = match magic[..] {
         [0, 0, 8, dimensions] if accepts(dimensions.into()) => usize::from(dimensions),
         _ => {
-            let expected = if content == "images" { "00 00 08 03 (03: or another number from 02)" } else { "00 00 08 01" };
+            let expected =
+                if content == "images" { "00 00 08 03 (03: or another number from 02)" } else { "00 00 08 01" };
             let got: Vec<String> = magic.iter().map(|byte| format!("{byte:02x}")).collect();
-            return Err(format!("expected IDX {content}, which begin with {expected}; it begins with {}", got.join(" ")));
+            return Err(format!(
+                "expected IDX {content}, which begin with {expected}; it begins with {}",
+                got.join(" ")
+            ));
         }
     };
     let header = read_up_to(reader, 4 * dimensions as u64).map_err(|e| describe(&e))?;
     if header.len() < 4 * dimensions {
-        return Err(format!("cut short in its header: expected {dimensions} dimensions of 4 bytes; get the file again"));
+        return Err(format!(
+            "cut short in its header: expected {dimensions} dimensions of 4 bytes; get the file again"
+        ));
     }
     let shape: Vec<usize> = header.as_chunks().0.iter().map(|&bytes| u32::from_be_bytes(bytes) as usize).collect();
     let size = shape.iter().try_fold(1u64, |size, &dimension| size.checked_mul(dimension as u64));

@@ -3,11 +3,12 @@
 //!
 //! See <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use ndarray::{ArrayD, IxDyn, ShapeBuilder};
 
 use crate::decompress::{describe, read_up_to};
+use crate::error::Parsed;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longer headers do not occur: that of a plain array is one line.
@@ -49,24 +50,23 @@ impl Values {
         }
     }
 
-    fn from_fortran_order(self, shape: &[usize]) -> Result<Self, String> {
+    fn into_c_order(self, shape: &[usize]) -> Parsed<Self> {
         Ok(match self {
-            Self::U8(values) => Self::U8(from_fortran_order(values, shape)?),
-            Self::I64(values) => Self::I64(from_fortran_order(values, shape)?),
-            Self::F32(values) => Self::F32(from_fortran_order(values, shape)?),
-            Self::F64(values) => Self::F64(from_fortran_order(values, shape)?),
+            Self::U8(values) => Self::U8(into_c_order(values, shape)?),
+            Self::I64(values) => Self::I64(into_c_order(values, shape)?),
+            Self::F32(values) => Self::F32(into_c_order(values, shape)?),
+            Self::F64(values) => Self::F64(into_c_order(values, shape)?),
         })
     }
 }
 
-/// The same array with its last index running fastest.
-fn from_fortran_order<T: Copy>(values: Vec<T>, shape: &[usize]) -> Result<Vec<T>, String> {
+fn into_c_order<T: Copy>(values: Vec<T>, shape: &[usize]) -> Parsed<Vec<T>> {
     let array = ArrayD::from_shape_vec(IxDyn(shape).f(), values).map_err(|e| format!("its shape {shape:?}: {e}"))?;
     Ok(array.iter().copied().collect())
 }
 
 /// Reads the array that `reader` holds, to its end. An error says what is wrong with it.
-pub(crate) fn read(reader: &mut dyn Read) -> Result<Array, String> {
+pub(crate) fn read(reader: &mut dyn Read) -> Parsed<Array> {
     let Header { dtype, is_fortran_order, shape } = read_header(reader)?;
     let count = count(&shape)?;
     let big_endian = dtype.starts_with('>');
@@ -98,7 +98,7 @@ pub(crate) fn read(reader: &mut dyn Read) -> Result<Array, String> {
     if !read_up_to(reader, 1).map_err(|e| describe(&e))?.is_empty() {
         return Err(format!("bytes follow after the {count} values of its shape {shape:?}"));
     }
-    let values = if is_fortran_order && shape.len() > 1 { values.from_fortran_order(&shape)? } else { values };
+    let values = if is_fortran_order && shape.len() > 1 { values.into_c_order(&shape)? } else { values };
     Ok(Array { shape, values })
 }
 
@@ -115,7 +115,7 @@ fn refuse(dtype: &str) -> String {
 }
 
 /// How many values there are.
-fn count(shape: &[usize]) -> Result<usize, String> {
+fn count(shape: &[usize]) -> Parsed<usize> {
     let size_limit = isize::MAX as usize / 8;
     let count = shape.iter().try_fold(1usize, |count, &dimension| count.checked_mul(dimension));
     count
@@ -128,7 +128,7 @@ fn read_values<T, const N: usize>(
     reader: &mut dyn Read,
     count: usize,
     convert: impl Fn([u8; N]) -> T,
-) -> Result<Vec<T>, String> {
+) -> Parsed<Vec<T>> {
     let mut values = Vec::new();
     let mut chunk = Vec::with_capacity(CHUNK_BYTES);
     while values.len() < count {
@@ -152,7 +152,7 @@ struct Header {
     shape: Vec<usize>,
 }
 
-fn read_header(reader: &mut dyn Read) -> Result<Header, String> {
+fn read_header(reader: &mut dyn Read) -> Parsed<Header> {
     let cut_short = || "cut short in its header".to_string();
     let prefix = read_up_to(reader, 8).map_err(|e| describe(&e))?;
     let version = match prefix.strip_prefix(MAGIC) {
@@ -272,7 +272,11 @@ pub(crate) mod tests {
     pub(crate) fn npy(dtype: &str, fortran_order: bool, shape: &[usize], values: &[u8]) -> Vec<u8> {
         let dimensions: String = shape.iter().map(|dimension| format!("{dimension}, ")).collect();
         let order = if fortran_order { "True" } else { "False" };
-        with_header(1, &format!("{{'descr': '{dtype}', 'fortran_order': {order}, 'shape': ({dimensions}), }}\n"), values)
+        with_header(
+            1,
+            &format!("{{'descr': '{dtype}', 'fortran_order': {order}, 'shape': ({dimensions}), }}\n"),
+            values,
+        )
     }
 
     fn with_header(version: u8, header: &str, values: &[u8]) -> Vec<u8> {
@@ -281,7 +285,7 @@ pub(crate) mod tests {
         [MAGIC, &[version, 0], &length, header.as_bytes(), values].concat()
     }
 
-    fn read_bytes(bytes: &[u8]) -> Result<Array, String> {
+    fn read_bytes(bytes: &[u8]) -> Parsed<Array> {
         read(&mut &bytes[..])
     }
 

@@ -2,6 +2,7 @@
 
 use ndarray::Array2;
 
+use crate::error::Parsed;
 use crate::npy::{Array, Values};
 use crate::{TargetValues, Task};
 
@@ -10,7 +11,7 @@ const MAX_LABEL: u32 = (1 << 20) - 1;
 
 /// Reads `array`, (n,) or (n, outputs), as targets. Without a task, integers are classes, rows of one 1 and else 0 are
 /// classes too, and other numbers are values.
-pub(crate) fn read(array: &Array, task: Option<Task>) -> Result<TargetValues, String> {
+pub(crate) fn read(array: &Array, task: Option<Task>) -> Parsed<TargetValues> {
     let (rows, columns) = match array.shape[..] {
         [rows] => (rows, 1),
         [rows, columns] if columns > 0 => (rows, columns),
@@ -22,7 +23,9 @@ pub(crate) fn read(array: &Array, task: Option<Task>) -> Result<TargetValues, St
         return numbers();
     }
     let labels = match columns {
-        1 => (0..rows).map(|row| label(array.values.get(row)).map_err(|problem| format!("row {row} {problem}"))).collect(),
+        1 => (0..rows)
+            .map(|row| label(array.values.get(row)).map_err(|problem| format!("row {row} {problem}")))
+            .collect(),
         _ => one_hot_labels(&array.values, rows, columns),
     };
     match labels {
@@ -32,7 +35,7 @@ pub(crate) fn read(array: &Array, task: Option<Task>) -> Result<TargetValues, St
     }
 }
 
-fn numbers(values: &Values, rows: usize, columns: usize) -> Result<TargetValues, String> {
+fn numbers(values: &Values, rows: usize, columns: usize) -> Parsed<TargetValues> {
     let numbers = (0..rows * columns).map(|index| values.get(index)).collect();
     Array2::from_shape_vec((rows, columns), numbers).map(TargetValues::Values).map_err(|e| e.to_string())
 }
@@ -43,7 +46,7 @@ fn classes(labels: Vec<u32>, at_least: usize) -> TargetValues {
     TargetValues::Classes { labels, classes }
 }
 
-fn label(value: f64) -> Result<u32, String> {
+fn label(value: f64) -> Parsed<u32> {
     if value < 0.0 || value.fract() != 0.0 || !value.is_finite() {
         Err(format!("is {value}; expected a class: a whole number, counted from 0"))
     } else if value > MAX_LABEL.into() {
@@ -54,7 +57,7 @@ fn label(value: f64) -> Result<u32, String> {
 }
 
 /// The column of the 1 in each row.
-fn one_hot_labels(values: &Values, rows: usize, columns: usize) -> Result<Vec<u32>, String> {
+fn one_hot_labels(values: &Values, rows: usize, columns: usize) -> Parsed<Vec<u32>> {
     let row_label = |row: usize| {
         let mut ones = (0..columns).filter(|column| values.get(row * columns + column) != 0.0);
         match (ones.next(), ones.next()) {

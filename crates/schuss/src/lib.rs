@@ -67,7 +67,7 @@ pub use layer::Layer;
 pub use loss::{BatchTargets, Loss, Output};
 pub use metrics::{Metrics, Scores, argmax};
 pub use model::{Model, Task};
-pub use model_file::{ModelFile, Precision, weights_sha256};
+pub use model_file::{ModelFile, Precision, weights_sha256, write_atomically};
 pub use network::{Network, Segment};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use schedule::Schedule;

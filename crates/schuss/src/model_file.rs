@@ -248,25 +248,34 @@ impl<T: Real> Model<T> {
         });
         let metadata = [(KEY.to_string(), json)].into_iter().collect();
         let file = safetensors::serialize(tensors, Some(metadata)).expect("plain tensors");
-        write_atomically(path, &file).map_err(|source| Error::Io { path: path.into(), action: "write", source })
+        write_atomically(path, &file)
     }
 }
 
-/// Writes `bytes` beside `path` and renames.
-fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.part", std::process::id()));
-    let beside = Path::new(&beside);
+/// Writes a file beside its place first and renames it then, so that there is never half a file. What is there and is no
+/// regular file (a device, a pipe) is written to as it is.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || {
-        let mut file = File::create(beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(beside, path)
+        if path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+            return std::fs::write(path, bytes);
+        }
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(format!(".{}.part", std::process::id()));
+        let write_beside = || {
+            let mut file = File::create(&beside)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&beside, path)
+        };
+        write_beside().inspect_err(|_| {
+            // Nothing more can be done where removing fails, too.
+            let _ = std::fs::remove_file(&beside);
+        })
     };
-    write().inspect_err(|_| {
-        // Nothing more can be done where removing fails, too.
-        let _ = std::fs::remove_file(beside);
-    })
+    write().map_err(|source| Error::Io { path: path.into(), action: "write", source })
 }
 
 /// The SHA-256 of all parameters, in hexadecimal: for i = 0, 1, ... weight, then bias, row-major, little-endian.

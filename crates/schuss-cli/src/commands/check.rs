@@ -1,0 +1,171 @@
+//! `schuss check`: backward against central differences.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ndarray::{Array2, Axis};
+use schuss::{
+    Activation, BatchTargets, GradientCheck, Init, Loss, Model, Network, Subject, TOLERANCE, Targets, Task, Threads,
+    softmax_jacobian_error,
+};
+
+use super::{open_data_for, read_model};
+use crate::failure::{Failure, Result};
+
+/// Rows of the batch that gradients are checked on.
+const ROWS: usize = 16;
+
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// A model file, or a run folder [default: every activation with every loss, on small networks]
+    model: Option<PathBuf>,
+    /// Data for the model [default: made-up rows]
+    data: Option<String>,
+    /// Where named data sets are looked for
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// Seed of the sample of coordinates
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+pub fn run(arguments: Arguments) -> Result<()> {
+    println!("backward against (L(θ + h) - L(θ - h)) / 2h, in double precision, h = 1e-5, softmax with e = 0");
+    println!("{:<58}  {:>9}  {:>8}  {:>7}  worst error", "network", "compared", "of", "corners");
+    let mut report = Report::default();
+    match &arguments.model {
+        Some(path) => {
+            let file = read_model(path)?;
+            let model = file.model::<f64>();
+            let data = arguments.data.map(|name| open_data_for(&file, &name, arguments.data_dir)).transpose()?;
+            let examples = data.map(|data| data.train);
+            let (x, labels, values) = match &examples {
+                Some(examples) => batch_of(&model, examples)?,
+                None => made_up_batch(&model),
+            };
+            let targets = match model.task {
+                Task::Classification { .. } => BatchTargets::Classes(&labels),
+                Task::Regression => BatchTargets::Values(values.view()),
+            };
+            let network = model.network.clone().with_epsilon(0.0);
+            let subject = Subject { network: &network, loss: model.loss, x: x.view(), targets };
+            report.add(subject, arguments.seed)?;
+        }
+        None => every_combination(&mut report, arguments.seed)?,
+    }
+    report.add_softmax();
+    report.conclude()
+}
+
+/// What was checked so far.
+#[derive(Default)]
+struct Report {
+    failures: usize,
+    corners: usize,
+}
+
+impl Report {
+    fn add(&mut self, subject: Subject, seed: u64) -> Result<()> {
+        let check = subject.compare(&subject.backward()?, seed)?;
+        let Subject { network, loss, .. } = subject;
+        let sizes: Vec<_> = network.sizes().iter().map(usize::to_string).collect();
+        let [hidden, last] = [network.hidden_activation(), network.last_activation()].map(Activation::name);
+        self.line(&format!("{} {hidden}, {last}, {}", sizes.join("-"), loss.name()), &check);
+        Ok(())
+    }
+
+    fn line(&mut self, what: &str, check: &GradientCheck) {
+        let GradientCheck { coordinates, compared, corners, worst, worst_at } = check;
+        let verdict = if check.passed() { String::new() } else { format!("  FAILED at {worst_at}") };
+        println!("{what:<58}  {compared:>9}  {coordinates:>8}  {corners:>7}  {worst:.1e}{verdict}");
+        self.failures += usize::from(!check.passed());
+        self.corners += corners;
+    }
+
+    /// The smoothed softmax, whose backward is by design another thing than the derivative of its forward.
+    fn add_softmax(&mut self) {
+        for epsilon in [0.0, 1e-8, 0.1] {
+            let error = softmax_jacobian_error(epsilon);
+            let failed = error > 1e-12;
+            let verdict = if failed { "  FAILED" } else { "" };
+            println!("softmax backward against its explicit Jacobian, e = {epsilon:<7e}{:>37}{error:.1e}{verdict}", "");
+            self.failures += usize::from(failed);
+        }
+        let (epsilon, classes) = (Activation::DEFAULT_EPSILON, 10.0);
+        let floor = epsilon / classes;
+        println!(
+            "With e > 0 the notebook keeps softmax's own Jacobian, p(1-p) and -p_i p_j, at the smoothed p = (1-e) s + e/n. \
+             It is not\nthe derivative of p, which is (1-e) s(1-s): where s saturates to 0 with e = {epsilon:e} and n = 10, \
+             that is 0, and the\nnotebook's is {:.1e}. So a saturated network still learns; that is kept on purpose.",
+            floor * (1.0 - floor)
+        );
+    }
+
+    fn conclude(&self) -> Result<()> {
+        if self.corners > 0 {
+            println!(
+                "{} coordinates were not compared: a ReLU changes side within the step, where there is no derivative.",
+                self.corners
+            );
+        }
+        if self.failures > 0 {
+            let failures = self.failures;
+            return Err(Failure::Failed(format!("{failures} checks failed: relative errors above {TOLERANCE:e}")));
+        }
+        println!("every gradient is right: no relative error above {TOLERANCE:e}");
+        Ok(())
+    }
+}
+
+/// Every hidden activation, every last one with every loss that fits it, classes and numbers.
+fn every_combination(report: &mut Report, seed: u64) -> Result<()> {
+    let x = waves(ROWS, 6);
+    let values = waves(ROWS, 4).mapv(|v| 0.5 + 0.4 * v);
+    let labels: Vec<u32> = (0..ROWS as u32).map(|row| row * 7 % 4).collect();
+    for hidden in Activation::ALL {
+        for last in Activation::ALL {
+            for loss in Loss::ALL {
+                let mut network = Network::new(&[6, 7, 5, 4], hidden.with_epsilon(0.0), last.with_epsilon(0.0))?;
+                Init::Normal { deviation: 0.5 }.draw(&mut network, seed);
+                let classes = Targets::Classes { labels: &labels, classes: 4 };
+                let numbers = Targets::Values(values.view());
+                let targets = match [classes, numbers].map(|targets| loss.check(last, 4, targets).is_ok()) {
+                    [true, _] => BatchTargets::Classes(&labels),
+                    [false, true] => BatchTargets::Values(values.view()),
+                    [false, false] => continue,
+                };
+                report.add(Subject { network: &network, loss, x: x.view(), targets }, seed)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+type Batch = (Array2<f64>, Vec<u32>, Array2<f64>);
+
+/// The first rows of `examples`, spread over all of them, as the model's network sees them.
+fn batch_of(model: &Model<f64>, examples: &schuss_data::Examples) -> Result<Batch> {
+    let dataset = examples.dataset()?;
+    model.check(dataset)?;
+    let rows: Vec<u32> = (0..ROWS.min(dataset.rows())).map(|i| (i * dataset.rows() / ROWS.max(1)) as u32).collect();
+    let rows: Vec<u32> = rows.into_iter().map(|row| row.min(dataset.rows() as u32 - 1)).collect();
+    let mut x = Array2::zeros((rows.len(), model.network.inputs()));
+    model.scaling.gather(&Threads::ONE, dataset.features(), &rows, x.view_mut());
+    let indices: Vec<usize> = rows.iter().map(|&row| row as usize).collect();
+    Ok(match dataset.targets() {
+        Targets::Classes { labels, .. } => (x, indices.iter().map(|&row| labels[row]).collect(), Array2::zeros((0, 0))),
+        Targets::Values(values) => (x, Vec::new(), values.select(Axis(0), &indices)),
+    })
+}
+
+fn made_up_batch(model: &Model<f64>) -> Batch {
+    let outputs = model.network.outputs();
+    let classes = if let Task::Classification { classes } = model.task { classes } else { 1 };
+    let labels = (0..ROWS as u32).map(|row| row * 7 % classes as u32).collect();
+    (waves(ROWS, model.network.inputs()), labels, waves(ROWS, outputs))
+}
+
+/// Numbers in ±1 without a pattern that a network could hide behind.
+fn waves(rows: usize, columns: usize) -> Array2<f64> {
+    Array2::from_shape_fn((rows, columns), |(i, j)| ((i * columns + j) as f64 * 1.37 + (i * i) as f64 * 0.11).sin())
+}

@@ -1,0 +1,80 @@
+//! `schuss evaluate`: how good a model is on data.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use schuss::{Dataset, Metrics, ModelFile, Real, Scores};
+use schuss_data::{Data, Examples};
+use serde_json::json;
+
+use super::{open_data_for, read_model, threads, with_precision};
+use crate::events;
+use crate::failure::{Failure, Result};
+
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// A model file, or a run folder
+    model: PathBuf,
+    /// digits, mnist, fashion-mnist, an NPZ file, or a folder of IDX files
+    data: String,
+    /// Which rows [default: the data's test part; all rows where it has none]
+    #[arg(long, value_parser = ["test", "train"])]
+    split: Option<String>,
+    /// Where named data sets are looked for
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// Threads; never changes a result [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: Arguments) -> Result<()> {
+    let file = read_model(&arguments.model)?;
+    let data = open_data_for(&file, &arguments.data, arguments.data_dir)?;
+    if data.test.is_none() && arguments.split.is_none() {
+        eprintln!(
+            "note: these data have no test part, so these are all rows, those of the training included; --split test \
+             takes the 20 % that training holds out"
+        );
+    }
+    let examples = part(data, arguments.split.as_deref())?;
+    let dataset = examples.dataset()?;
+    let metrics = with_precision!(file.precision, evaluate(&file, dataset, arguments.threads))?;
+    if arguments.json {
+        events::print(&json!({ "rows": dataset.rows(), "metrics": events::metrics(metrics) }));
+        return Ok(());
+    }
+    println!("rows      {}", dataset.rows());
+    println!("loss      {:.6}", metrics.loss);
+    match metrics.scores {
+        Scores::Classification { accuracy, log_loss } => {
+            println!("accuracy  {:.2} %", 100.0 * accuracy);
+            if let Some(log_loss) = log_loss {
+                println!("log loss  {log_loss:.6} nats");
+            }
+        }
+        Scores::Regression { rmse, mae, r2 } => {
+            println!("rmse      {rmse:.6}\nmae       {mae:.6}\nR²        {r2:.6}");
+        }
+    }
+    Ok(())
+}
+
+/// The rows that are asked for: by default the data's own test part, all rows where there is none.
+pub fn part(data: Data, split: Option<&str>) -> Result<Examples> {
+    match split {
+        None => Ok(data.test.unwrap_or(data.train)),
+        Some("train") => Ok(data.with_test_split().train),
+        Some(_) => {
+            let none = || Failure::Failed("too few rows to split a test part off; leave --split out".into());
+            data.with_test_split().test.ok_or_else(none)
+        }
+    }
+}
+
+fn evaluate<T: Real>(file: &ModelFile, dataset: Dataset, count: Option<usize>) -> Result<Metrics> {
+    Ok(file.model::<T>().evaluate(dataset, &threads(count)?)?)
+}

@@ -1,0 +1,84 @@
+//! `schuss inspect`: what is in a model file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use schuss::{ModelFile, Precision, Real, Scaling, Task, weights_sha256};
+use serde_json::json;
+
+use super::{read_model, with_precision};
+use crate::events;
+use crate::failure::Result;
+
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// A model file, or a run folder
+    model: PathBuf,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: Arguments) -> Result<()> {
+    let file = read_model(&arguments.model)?;
+    let sha256 = with_precision!(file.precision, sha256(&file));
+    let precision = match file.precision {
+        Precision::F32 => "f32",
+        Precision::F64 => "f64",
+    };
+    let model = file.model::<f64>();
+    let network = &model.network;
+    if arguments.json {
+        events::print(&json!({
+            "sizes": network.sizes(),
+            "parameters": network.parameters().len(),
+            "precision": precision,
+            "activation": network.hidden_activation().name(),
+            "final": network.last_activation().name(),
+            "softmax_epsilon": network.last_activation().epsilon(),
+            "loss": model.loss.name(),
+            "task": model.task,
+            "scaling": model.scaling,
+            "target_scaling": model.target_scaling,
+            "example_shape": model.example_shape,
+            "has_metadata": file.has_metadata,
+            "weights_sha256": sha256,
+        }));
+        return Ok(());
+    }
+    if !file.has_metadata {
+        println!("plain weights, without schuss's metadata: activations, loss and task are assumed");
+    }
+    let task = match model.task {
+        Task::Classification { classes } => format!("classification, {classes} classes"),
+        Task::Regression => format!("regression, {} outputs", network.outputs()),
+    };
+    println!("task            {task}");
+    println!("layer           shape (outputs, inputs)  activation");
+    for (i, layer) in network.layers().iter().enumerate() {
+        let shape = format!("({}, {})", layer.outputs(), layer.inputs());
+        println!("layers.{i:<8} {shape:<24} {}", layer.activation().name());
+    }
+    println!("parameters      {} in {precision}", network.parameters().len());
+    println!("loss            {}", model.loss.name());
+    println!("softmax epsilon {:e}", network.last_activation().epsilon());
+    println!("scaling         {}", describe(&model.scaling));
+    if model.task == Task::Regression {
+        println!("target scaling  {}", describe(&model.target_scaling));
+    }
+    println!("example shape   {:?}", model.example_shape);
+    println!("weights_sha256  {sha256}");
+    Ok(())
+}
+
+fn describe(scaling: &Scaling) -> String {
+    match scaling {
+        Scaling::None => "none: values as stored".into(),
+        Scaling::Divide(divisor) => format!("x / {divisor}"),
+        Scaling::Standard { mean, .. } => format!("(x - mean) / deviation, of {} columns", mean.len()),
+    }
+}
+
+fn sha256<T: Real>(file: &ModelFile) -> String {
+    weights_sha256(&file.model::<T>().network)
+}

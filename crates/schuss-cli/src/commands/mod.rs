@@ -1,0 +1,110 @@
+//! The commands, one file each, and their flags.
+
+mod bench;
+mod check;
+mod data;
+mod evaluate;
+mod inspect;
+mod notebook;
+mod predict;
+mod train;
+
+use std::path::{Path, PathBuf};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use schuss::{Isa, ModelFile, Threads};
+use schuss_data::{Data, OpenOptions, Task};
+
+use crate::failure::{Failure, Result};
+
+/// Dense neural networks, trained close to the CPU's limit, with the same bits every time
+#[derive(Debug, Parser)]
+#[command(name = "schuss", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a network on data
+    Train(train::Arguments),
+    /// Run the teaching notebook that schuss began as: its network, its arithmetic, its data
+    Notebook(notebook::Arguments),
+    /// Say how good a model is
+    Evaluate(evaluate::Arguments),
+    /// Write a model's predictions as CSV
+    Predict(predict::Arguments),
+    /// Say what is in a model file
+    Inspect(inspect::Arguments),
+    /// Prove the gradients: central differences in double precision against backward
+    Check(check::Arguments),
+    /// Measure the speed of this machine and of training on it
+    Bench(bench::Arguments),
+    /// Get data sets
+    #[command(subcommand)]
+    Data(data::Command),
+    /// Print the completions of a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Does what was asked for.
+pub fn run(cli: Cli) -> Result<()> {
+    Isa::from_environment().map_err(Failure::usage)?;
+    match cli.command {
+        Command::Train(arguments) => train::run(arguments),
+        Command::Notebook(arguments) => notebook::run(arguments),
+        Command::Evaluate(arguments) => evaluate::run(arguments),
+        Command::Predict(arguments) => predict::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Check(arguments) => check::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
+        Command::Data(command) => data::run(command),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "schuss", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// `count` threads, all there are where it is not given.
+fn threads(count: Option<usize>) -> Result<Threads> {
+    let threads = count.map_or_else(Threads::all, Threads::new);
+    threads.map_err(|error| Failure::Failed(format!("cannot start the threads: {error}")))
+}
+
+/// The data set of this name or path.
+fn open_data(name: &str, data_dir: Option<PathBuf>, task: Option<&str>) -> Result<Data> {
+    let task = task.map(|task| if task == "regression" { Task::Regression } else { Task::Classification });
+    Ok(schuss_data::open(name, &OpenOptions { data_dir, task })?)
+}
+
+/// A model file, or the one in a run folder.
+fn read_model(path: &Path) -> Result<ModelFile> {
+    let inside = path.join("model.safetensors");
+    Ok(ModelFile::read(if path.is_dir() { &inside } else { path })?)
+}
+
+/// The data for a model that exists: its task settles how targets are to be understood.
+fn open_data_for(file: &ModelFile, name: &str, data_dir: Option<PathBuf>) -> Result<Data> {
+    let task = match file.model::<f64>().task {
+        _ if !file.has_metadata => None,
+        schuss::Task::Classification { .. } => Some("classification"),
+        schuss::Task::Regression => Some("regression"),
+    };
+    open_data(name, data_dir, task)
+}
+
+/// Calls a function generic over the number type with the one that `precision` names.
+macro_rules! with_precision {
+    ($precision:expr, $function:ident($($argument:expr),*)) => {
+        match $precision {
+            schuss::Precision::F32 => $function::<f32>($($argument),*),
+            schuss::Precision::F64 => $function::<f64>($($argument),*),
+        }
+    };
+}
+use with_precision;

@@ -1,0 +1,237 @@
+//! `schuss train`: data and options to a trained model in a run folder.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use schuss::{Control, Error, Event, Isa, Metrics, Model, Real, weights_sha256};
+use schuss_data::Data;
+use serde_json::{Value, json};
+
+use super::{open_data, threads, with_precision};
+use crate::events;
+use crate::failure::{Failure, Result};
+use crate::options::Options;
+use crate::plan::Plan;
+use crate::progress;
+use crate::run_folder::RunFolder;
+
+#[derive(Args, Debug)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub options: Options,
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// What concerns a run but does not change its result.
+#[derive(Args, Debug)]
+pub struct RunArguments {
+    /// Folder of the run [default: runs/<date>-<data>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Settings from a file, such as a run folder's config.toml; flags win
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(Arguments { options, run }: Arguments) -> Result<()> {
+    train(options, Options::default(), run)
+}
+
+/// A run by the flags, else the config, else the preset, else what fits the data.
+pub fn train(flags: Options, preset: Options, run: RunArguments) -> Result<()> {
+    let config = run.config.as_deref().map(Options::read).transpose()?.unwrap_or_default();
+    let mut options = flags.or(config).or(preset);
+    let missing = || Failure::Usage("DATA is missing: digits, mnist, fashion-mnist, or the path of a file".into());
+    let name = options.data.clone().ok_or_else(missing)?;
+    let data = open_data(&name, options.data_dir.clone(), options.task.as_deref())?.with_test_split();
+
+    // A config repeats the run from any folder.
+    if !schuss_data::NAMES.contains(&name.as_str()) {
+        options.data = std::path::absolute(&name).ok().map(|path| path.display().to_string()).or(options.data);
+    }
+    options.from = options.from.map(|path| std::path::absolute(&path).unwrap_or(path));
+    options.data_dir = options.data_dir.map(|path| std::path::absolute(&path).unwrap_or(path));
+
+    let plan = Plan::new(options, &data)?;
+    with_precision!(plan.precision(), run_plan(&plan, &data, run))
+}
+
+fn run_plan<T: Real>(plan: &Plan, data: &Data, run: RunArguments) -> Result<()> {
+    let threads = threads(plan.options.threads)?;
+    let train = data.train.dataset()?;
+    let test = data.test.as_ref().map(|test| test.dataset()).transpose()?;
+    let mut model = plan.model::<T>(train)?;
+    let settings = plan.settings()?;
+
+    let out = run.out.unwrap_or_else(|| RunFolder::default_path(&data.name));
+    let mut folder = RunFolder::create(out, &plan.options)?;
+    let model_path = folder.model();
+    let mut reporter = Reporter::new(run.json, data, plan, &model, settings.total_steps(train.rows()));
+    reporter.start(&model, &threads);
+    let mut recording = Ok(());
+    let result = schuss::train(&mut model, train, test, &settings, &threads, |event| {
+        if let Some(event) = reporter.on_event(event)
+            && recording.is_ok()
+        {
+            recording = folder.record(&event);
+        }
+        if recording.is_ok() { Control::Continue } else { Control::Stop }
+    });
+    reporter.bar.finish_and_clear();
+    recording?;
+    match result {
+        Ok(_) => {
+            model.save(&model_path)?;
+            let sha256 = weights_sha256(&model.network);
+            let done = json!({
+                "event": "done",
+                "model": model_path.display().to_string(),
+                "train_seconds": events::number(reporter.train_seconds),
+                "weights_sha256": sha256,
+            });
+            folder.record(&done)?;
+            reporter.done(&done);
+            Ok(())
+        }
+        Err(error @ Error::Diverged { .. }) => {
+            model.save(&model_path)?;
+            Err(Failure::Failed(format!("{error}; they are kept in {}", model_path.display())))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Tells of a run: JSON lines, or text for a person.
+struct Reporter<'a> {
+    json: bool,
+    data: &'a Data,
+    plan: &'a Plan,
+    bar: indicatif::ProgressBar,
+    epoch_start: Instant,
+    epoch_seconds: f64,
+    train_seconds: f64,
+    step_operations: f64,
+    operations: f64,
+    last: Option<(Metrics, Option<Metrics>)>,
+}
+
+impl<'a> Reporter<'a> {
+    fn new<T: Real>(json: bool, data: &'a Data, plan: &'a Plan, model: &Model<T>, steps: u64) -> Self {
+        let batch_size = plan.options.batch_size.unwrap_or(1) as u64;
+        let rows = data.train.targets.view().rows() as u64;
+        let [per_epoch, epochs] = [rows.div_ceil(batch_size), plan.options.epochs.unwrap_or(0) as u64];
+        let examples = if steps == per_epoch * epochs { rows * epochs } else { steps * batch_size };
+        Self {
+            json,
+            data,
+            plan,
+            bar: progress::bar(examples),
+            epoch_start: Instant::now(),
+            epoch_seconds: 0.0,
+            train_seconds: 0.0,
+            step_operations: model.network.step_operations(1),
+            operations: 0.0,
+            last: None,
+        }
+    }
+
+    fn start<T: Real>(&self, model: &Model<T>, threads: &schuss::Threads) {
+        let rows = |examples: &schuss_data::Examples| examples.targets.view().rows();
+        let (train, test) = (rows(&self.data.train), self.data.test.as_ref().map(rows));
+        if self.json {
+            let mut start = json!({
+                "event": "start",
+                "data": self.data.name,
+                "rows": train,
+                "sizes": model.network.sizes(),
+                "parameters": model.network.parameters().len(),
+                "settings": serde_json::to_value(&self.plan.options).unwrap_or(Value::Null),
+                "chosen": self.plan.reasons,
+                "threads": threads.count(),
+                "isa": Isa::current().name(),
+            });
+            if let Some(test) = test {
+                start["rows_test"] = test.into();
+            }
+            events::print(&start);
+            return;
+        }
+        let origin = if self.data.test_is_split { "a fixed 20 % of the rows, split off" } else { "the data's own" };
+        let test = test.map_or("no test rows".into(), |rows| format!("{rows} test rows ({origin})"));
+        println!("{}: {train} training rows, {test}", self.data.name);
+        let sizes: Vec<_> = model.network.sizes().iter().map(usize::to_string).collect();
+        println!(
+            "network {}: {} parameters, {}, {}, loss {}",
+            sizes.join("-"),
+            model.network.parameters().len(),
+            model.network.hidden_activation().name(),
+            model.network.last_activation().name(),
+            model.loss.name()
+        );
+        for reason in &self.plan.reasons {
+            println!("chosen: {reason}");
+        }
+        println!("{} threads, {}, {}", threads.count(), Isa::current().name(), T::NAME);
+    }
+
+    /// The event to record, if it is one.
+    fn on_event(&mut self, event: Event) -> Option<Value> {
+        match event {
+            Event::EpochStarted { epoch } => {
+                self.bar.set_message(format!("epoch {epoch}"));
+                self.epoch_start = Instant::now();
+            }
+            Event::Step { rows, .. } => {
+                self.bar.inc(rows as u64);
+                self.operations += self.step_operations * rows as f64;
+            }
+            Event::StepsFinished { .. } => {
+                self.epoch_seconds = self.epoch_start.elapsed().as_secs_f64();
+                self.train_seconds += self.epoch_seconds;
+            }
+            Event::Epoch { epoch, train, test } => {
+                let line = events::epoch(epoch, train, test, self.epoch_seconds);
+                if self.json {
+                    events::print(&line);
+                } else {
+                    let text = progress::line(epoch, train, test, self.epoch_seconds);
+                    self.bar.suspend(|| {
+                        if epoch == -1 {
+                            println!("{}", progress::head(train, test.is_some()));
+                        }
+                        println!("{text}");
+                    });
+                }
+                self.last = Some((train, test));
+                return Some(line);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn done(&self, done: &Value) {
+        if self.json {
+            return events::print(done);
+        }
+        let rate = self.operations / self.train_seconds.max(f64::MIN_POSITIVE) / 1e9;
+        println!("trained in {:.2} s ({rate:.0} GFLOP/s)", self.train_seconds);
+        if let Some((_, Some(test))) = self.last {
+            match test.scores {
+                schuss::Scores::Classification { accuracy, .. } => println!("test accuracy {:.2} %", 100.0 * accuracy),
+                schuss::Scores::Regression { rmse, mae, r2 } => {
+                    println!("test rmse {rmse:.4}, mae {mae:.4}, R² {r2:.4}");
+                }
+            }
+        }
+        println!("weights_sha256 {}", done["weights_sha256"].as_str().unwrap_or_default());
+        println!("model: {}", done["model"].as_str().unwrap_or_default());
+    }
+}

@@ -1,0 +1,143 @@
+//! Thousands of damaged files: each is read or refused with a message, without a panic and without memory for bytes
+//! that are not there.
+
+use std::fs;
+use std::io::{Cursor, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use schuss::Result;
+use schuss_data::{Data, read_idx_folder, read_npz};
+use tempfile::TempDir;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+const DAMAGES: u64 = 3000;
+/// Above what the files (less than 1 kB), the allocator and the test itself need; far below what damaged headers claim.
+const MEMORY_BYTES: u64 = 256 << 20;
+
+/// How the bytes that are damaged become a file.
+type Wrap = fn(Vec<u8>) -> Vec<u8>;
+/// How the folder that has the file is read.
+type Read = fn(&Path) -> Result<Data>;
+
+/// One test in this file, so that no other one takes memory meanwhile.
+#[test]
+fn damaged_files_are_read_or_refused() {
+    let memory_before = peak_memory();
+    let images = idx(&[3, 2, 2], &[0, 1, 2, 3, 10, 11, 12, 13, 255, 254, 253, 252]);
+    let npz = |method| zip(&[("x_train", x_npy()), ("y_train", y_npy())], method);
+    check("plain IDX", images.clone(), |bytes| bytes, "train-images-idx3-ubyte", read_folder);
+    check("IDX in a sound gzip stream", images.clone(), gzip, "train-images-idx3-ubyte", read_folder);
+    check("gzip'd IDX", gzip(images), |bytes| bytes, "train-images-idx3-ubyte.gz", read_folder);
+    check("stored NPZ", npz(CompressionMethod::Stored), |bytes| bytes, "data.npz", read_file);
+    check("deflated NPZ", npz(CompressionMethod::Deflated), |bytes| bytes, "data.npz", read_file);
+    check("x in a sound NPZ", x_npy(), |x| zip_deflated(x, y_npy()), "data.npz", read_file);
+    check("y in a sound NPZ", y_npy(), |y| zip_deflated(x_npy(), y), "data.npz", read_file);
+    if let (Some(before), Some(after)) = (memory_before, peak_memory()) {
+        let growth = after.saturating_sub(before);
+        assert!(growth < MEMORY_BYTES, "reading small files took {growth} bytes of memory");
+    }
+}
+
+/// Reads the file undamaged, then with every damage.
+#[track_caller]
+fn check(what: &str, bytes: Vec<u8>, wrap: Wrap, file_name: &str, read: Read) {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("train-labels-idx1-ubyte"), idx(&[3], &[0, 1, 2])).unwrap();
+    let read = |bytes: Vec<u8>| {
+        fs::write(folder.path().join(file_name), wrap(bytes)).unwrap();
+        catch_unwind(AssertUnwindSafe(|| read(folder.path()).and_then(|data| data.train.dataset().map(drop))))
+    };
+    read(bytes.clone()).unwrap().unwrap_or_else(|error| panic!("{what}, undamaged: {error}"));
+    let mut refused = 0;
+    for seed in 0..DAMAGES {
+        match read(damage(bytes.clone(), seed)) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                refused += 1;
+                assert!(error.to_string().len() < 2000, "{what}, seed {seed}: {error}");
+            }
+            Err(_) => panic!("{what}: damage of seed {seed} makes reading panic"),
+        }
+    }
+    assert!(refused > DAMAGES / 10, "{what}: only {refused} of {DAMAGES} damaged files were refused");
+}
+
+/// One to three bytes overwritten, often with those that are large in a header; or the end cut off.
+fn damage(mut bytes: Vec<u8>, seed: u64) -> Vec<u8> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut below = |bound: usize| rng.next_u64() as usize % bound;
+    if below(8) == 0 {
+        bytes.truncate(below(bytes.len()));
+        return bytes;
+    }
+    for _ in 0..=below(3) {
+        let at = below(bytes.len());
+        bytes[at] = match below(4) {
+            0 => 0xff,
+            1 => b'9',
+            2 => bytes[at] ^ 1 << below(8),
+            _ => below(256) as u8,
+        };
+    }
+    bytes
+}
+
+fn read_folder(folder: &Path) -> Result<Data> {
+    read_idx_folder(folder)
+}
+
+fn read_file(folder: &Path) -> Result<Data> {
+    read_npz(&folder.join("data.npz"), None)
+}
+
+fn idx(shape: &[u32], values: &[u8]) -> Vec<u8> {
+    let dimensions = shape.iter().flat_map(|dimension| dimension.to_be_bytes()).collect();
+    [vec![0, 0, 8, shape.len() as u8], dimensions, values.to_vec()].concat()
+}
+
+fn gzip(bytes: Vec<u8>) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Fortran order, so that the indices are at stake too.
+fn x_npy() -> Vec<u8> {
+    npy("{'descr': '<f4', 'fortran_order': True, 'shape': (3, 2, 2), }\n", &[0x3d; 48])
+}
+
+fn y_npy() -> Vec<u8> {
+    npy("{'descr': '<i2', 'fortran_order': False, 'shape': (3,), }\n", &[0, 0, 1, 0, 2, 0])
+}
+
+fn npy(header: &str, values: &[u8]) -> Vec<u8> {
+    let length = (header.len() as u16).to_le_bytes();
+    [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), values].concat()
+}
+
+fn zip_deflated(x: Vec<u8>, y: Vec<u8>) -> Vec<u8> {
+    zip(&[("x_train", x), ("y_train", y)], CompressionMethod::Deflated)
+}
+
+fn zip(members: &[(&str, Vec<u8>)], method: CompressionMethod) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in members {
+        writer.start_file(format!("{name}.npy"), SimpleFileOptions::default().compression_method(method)).unwrap();
+        writer.write_all(bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+/// The most address space that this process ever had, reserved or used, where the system says so.
+fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes << 10)
+}
