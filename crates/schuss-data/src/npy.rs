@@ -177,7 +177,10 @@ fn read_header(reader: &mut dyn Read) -> Parsed<Header> {
     let header = String::from_utf8_lossy(&header);
     let start: String = header.chars().take(100).collect();
     let header = Literal { rest: &header }.header().ok_or_else(|| {
-        format!("a header that NumPy does not write: {start:?}; expected {{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4)}}")
+        format!(
+            "a header that NumPy does not write: {start:?}; expected \
+             {{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4)}}"
+        )
     })?;
     match header.shape.len() {
         0..=MAX_DIMENSIONS => Ok(header),

@@ -76,8 +76,8 @@ fn gemm_at<T: Real>(
     threads.for_each(row_parts * column_parts, |part| {
         let rows = share(m, ROW_UNIT, row_parts, part / column_parts);
         let columns = share(n, COLUMN_UNIT, column_parts, part % column_parts);
-        // SAFETY: the shapes were checked above, and the parts of the grid are disjoint regions of `c`.
-        isa.run(Part { product, rows, columns });
+        // The kernel is compiled for `isa` only where it is inlined, hence no closure below this one.
+        PANEL.with_borrow_mut(|memory| isa.run(Part { product, rows, columns, panel: Panel::new(memory) }));
     });
 }
 
@@ -138,6 +138,7 @@ struct Part<T> {
     product: Product<T>,
     rows: Range<usize>,
     columns: Range<usize>,
+    panel: Panel<T>,
 }
 
 impl<T: Real> WithSimd for Part<T> {
@@ -146,19 +147,16 @@ impl<T: Real> WithSimd for Part<T> {
     /// Tiles of `rows x vectors` sums: as many as the registers hold beside the operands.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        PANEL.with_borrow_mut(|panel| {
-            let panel = Panel::new(panel);
-            // SAFETY: `gemm_at` checked the shapes and gave each part a region of its own.
-            unsafe {
-                if S::IS_SCALAR {
-                    self.run::<S, 2, 16>(simd, panel);
-                } else if S::REGISTER_COUNT >= 32 {
-                    self.run::<S, 8, 3>(simd, panel);
-                } else {
-                    self.run::<S, 6, 2>(simd, panel);
-                }
+        // SAFETY: `gemm_at` checked the shapes and gave each part a region and a panel of its own.
+        unsafe {
+            if S::IS_SCALAR {
+                self.run::<S, 2, 16>(simd);
+            } else if S::REGISTER_COUNT >= 32 {
+                self.run::<S, 8, 3>(simd);
+            } else {
+                self.run::<S, 6, 2>(simd);
             }
-        });
+        }
     }
 }
 
@@ -166,7 +164,7 @@ impl<T: Real> Part<T> {
     /// # Safety
     /// The region lies within the product, and nothing else accesses it in `c`.
     #[inline(always)]
-    unsafe fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(&self, simd: S, panel: Panel<T>) {
+    unsafe fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(&self, simd: S) {
         let lanes = lanes::<S, T>();
         for k in (0..self.product.inner.max(1)).step_by(K_BLOCK) {
             let k = k..(k + K_BLOCK).min(self.product.inner);
@@ -175,9 +173,9 @@ impl<T: Real> Part<T> {
                 // SAFETY: as for this function.
                 unsafe {
                     match columns.len().div_ceil(lanes) {
-                        1 => self.panel::<S, ROWS, 1>(simd, &k, &columns, panel),
-                        2 if VECTORS > 2 => self.panel::<S, ROWS, 2>(simd, &k, &columns, panel),
-                        _ => self.panel::<S, ROWS, VECTORS>(simd, &k, &columns, panel),
+                        1 => self.panel::<S, ROWS, 1>(simd, &k, &columns),
+                        2 if VECTORS > 2 => self.panel::<S, ROWS, 2>(simd, &k, &columns),
+                        _ => self.panel::<S, ROWS, VECTORS>(simd, &k, &columns),
                     }
                 }
             }
@@ -192,22 +190,21 @@ impl<T: Real> Part<T> {
         simd: S,
         k: &Range<usize>,
         columns: &Range<usize>,
-        panel: Panel<T>,
     ) {
         let mut row = self.rows.start;
         // SAFETY: as for this function; the tiles stay within the part's rows.
         unsafe {
-            panel.pack(self.product.b, k, columns, VECTORS * lanes::<S, T>());
+            self.panel.pack(self.product.b, k, columns, VECTORS * lanes::<S, T>());
             while row + ROWS <= self.rows.end {
-                self.tile::<S, ROWS, VECTORS>(simd, row, k, columns, panel);
+                self.tile::<S, ROWS, VECTORS>(simd, row, k, columns);
                 row += ROWS;
             }
             while row + 4 <= self.rows.end {
-                self.tile::<S, 4, VECTORS>(simd, row, k, columns, panel);
+                self.tile::<S, 4, VECTORS>(simd, row, k, columns);
                 row += 4;
             }
             while row < self.rows.end {
-                self.tile::<S, 1, VECTORS>(simd, row, k, columns, panel);
+                self.tile::<S, 1, VECTORS>(simd, row, k, columns);
                 row += 1;
             }
         }
@@ -224,7 +221,6 @@ impl<T: Real> Part<T> {
         row: usize,
         k: &Range<usize>,
         columns: &Range<usize>,
-        panel: Panel<T>,
     ) {
         let Product { a, bias, c, c_stride, .. } = self.product;
         let width = VECTORS * lanes::<S, T>();
@@ -232,7 +228,7 @@ impl<T: Real> Part<T> {
         // SAFETY: `at` stays within `a`; a packed row is VECTORS vectors wide; a whole tile lies within `c` and the
         // bias, and a narrow one goes through `edge`, which is a whole tile wide.
         unsafe {
-            let mut packed = panel.0.cast::<T::Vector<S>>().cast_const();
+            let mut packed = self.panel.0.cast::<T::Vector<S>>().cast_const();
             let mut column = a.at(row, k.start);
             for _ in k.clone() {
                 let b: [T::Vector<S>; VECTORS] = std::array::from_fn(
