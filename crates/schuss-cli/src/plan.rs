@@ -268,7 +268,7 @@ impl Recipe {
             5_000..20_000 => 64,
             _ => 128,
         };
-        let epochs = (400_000 / rows.max(1)).clamp(6, 100);
+        let epochs = (600_000 / rows.max(1)).clamp(8, 100);
         Self { lr: 0.002, schedule: "one-cycle", batch_size, epochs }
     }
 }

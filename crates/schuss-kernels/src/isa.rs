@@ -68,7 +68,7 @@ impl Isa {
         }
     }
 
-    fn highest() -> Isa {
+    pub(crate) fn highest() -> Isa {
         Self::available().last().unwrap_or(Isa::Portable)
     }
 

@@ -4,18 +4,16 @@ use pulp::{Simd, WithSimd};
 
 use crate::{Isa, Real, Threads};
 
-/// Sums that do not wait for each other: more than the latency of a fused multiply-add times the units that run it.
-const ACCUMULATORS: usize = 24;
-
-/// Runs `iterations` of independent fused multiply-adds on every thread at once and returns how many floating-point
-/// operations that were: two for each lane. Divide by the time it took to get the peak of the machine.
+/// Runs `iterations` of independent fused multiply-adds on every thread at once, at the highest level of this machine,
+/// and returns how many floating-point operations that were: two for each lane. Divide by the time it took to get the
+/// peak of the machine.
 pub fn fma_burst<T: Real>(threads: &Threads, iterations: usize) -> f64 {
     threads.install(|| {
         threads.for_each(threads.count(), |_| {
-            std::hint::black_box(Isa::current().run(Burst { iterations, factor: T::from_f64(0.999) }));
+            std::hint::black_box(Isa::highest().run(Burst { iterations, factor: T::from_f64(0.999) }));
         });
     });
-    let operations = Isa::current().run(OperationsPerIteration::<T>(std::marker::PhantomData));
+    let operations = Isa::highest().run(OperationsPerIteration::<T>(std::marker::PhantomData));
     (threads.count() * iterations * operations) as f64
 }
 
@@ -29,6 +27,19 @@ impl<T: Real> WithSimd for Burst<T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> T {
+        if S::REGISTER_COUNT >= 32 { self.run::<S, 24>(simd) } else { self.run::<S, 12>(simd) }
+    }
+}
+
+/// Sums that do not wait for each other: more than the latency of a fused multiply-add times the units that run it, and
+/// as many as the registers hold.
+const fn accumulators<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { 24 } else { 12 }
+}
+
+impl<T: Real> Burst<T> {
+    #[inline(always)]
+    fn run<S: Simd, const ACCUMULATORS: usize>(self, simd: S) -> T {
         let factor = T::splat(simd, std::hint::black_box(self.factor));
         let mut sums = [T::splat(simd, T::ONE); ACCUMULATORS];
         for _ in 0..self.iterations {
@@ -52,6 +63,6 @@ impl<T: Real> WithSimd for OperationsPerIteration<T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> usize {
-        2 * ACCUMULATORS * (size_of::<T::Vector<S>>() / size_of::<T>())
+        2 * accumulators::<S>() * (size_of::<T::Vector<S>>() / size_of::<T>())
     }
 }

@@ -30,7 +30,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
-    println!("backward against (L(θ + h) - L(θ - h)) / 2h, in double precision, h = 1e-5, softmax with e = 0");
+    println!("backward against central differences of fourth order in double precision, h = 1e-4, softmax with e = 0");
     println!("{:<58}  {:>9}  {:>8}  {:>7}  worst error", "network", "compared", "of", "corners");
     let mut report = Report::default();
     match &arguments.model {
