@@ -1,0 +1,94 @@
+//! A training step allocates nothing after the first. The only test of this file, so that nothing else is counted.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ndarray::Array2;
+use schuss::{
+    Activation, Dataset, Features, Init, Loss, Model, Network, Optimizer, Order, Real, Scaling, Schedule, Settings,
+    Targets, Task, Threads, Trainer,
+};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: passes every request on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: by this function's contract.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: by this function's contract.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(f: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.load(Ordering::SeqCst);
+    f();
+    ALLOCATIONS.load(Ordering::SeqCst) - before
+}
+
+#[track_caller]
+fn check<T: Real>(threads: usize, optimizer: Optimizer, activation: Activation, loss: Loss, data: Dataset) {
+    let targets = data.targets();
+    let softmax = Activation::Softmax { epsilon: Activation::DEFAULT_EPSILON };
+    let last = if loss == Loss::CrossEntropy { softmax } else { Activation::Identity };
+    let mut network = Network::<T>::new(&[100, 200, 60, targets.width()], activation, last).unwrap();
+    Init::He.draw(&mut network, 0);
+    let task = Task::of(targets);
+    let mut model = Model {
+        network,
+        loss,
+        task,
+        scaling: Scaling::Divide(255.0),
+        target_scaling: Scaling::None,
+        example_shape: vec![100],
+    };
+    let settings = Settings {
+        optimizer,
+        learning_rate: 1e-4,
+        schedule: Schedule::Constant,
+        batch_size: 200,
+        epochs: 1,
+        steps: None,
+        l2: 1e-4,
+        order: Order::Sequential,
+    };
+    let threads = Threads::new(threads).unwrap();
+    let mut trainer = Trainer::new(&mut model, data, &settings, &threads).unwrap();
+    let order: Vec<u32> = (0..data.rows() as u32).rev().collect();
+    threads.install(|| {
+        let mut steps = |epochs: usize| {
+            for rows in (0..epochs).flat_map(|_| order.chunks(settings.batch_size)) {
+                assert!(trainer.step(rows, settings.learning_rate).is_some());
+            }
+        };
+        // Every thread meets its first piece of work within a few steps.
+        steps(50);
+        assert_eq!(allocations(|| steps(50)), 0, "{threads:?}, {optimizer:?}, {activation:?}, {loss:?}");
+    });
+}
+
+#[test]
+fn a_step_allocates_nothing_after_the_first() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1, "the allocator does not count");
+    let pixels = Array2::from_shape_fn((450, 100), |(i, j)| (i * 31 + j * 17) as u8);
+    let labels: Vec<u32> = (0..450).map(|i| i % 10).collect();
+    let values = Array2::from_shape_fn((450, 3), |(i, j)| (i + j) as f64 / 450.0);
+    let data = |targets| Dataset::new(Features::U8(pixels.view()), targets).unwrap();
+    let classes = data(Targets::Classes { labels: &labels, classes: 10 });
+    let numbers = data(Targets::Values(values.view()));
+    for threads in [1, 2] {
+        check::<f32>(threads, Optimizer::Sgd, Activation::Relu, Loss::CrossEntropy, classes);
+        check::<f64>(threads, Optimizer::ADAM, Activation::Gelu, Loss::CrossEntropy, classes);
+        check::<f32>(threads, Optimizer::ADAM, Activation::Tanh, Loss::Mse, numbers);
+        check::<f64>(threads, Optimizer::Sgd, Activation::LeakyRelu, Loss::BinaryCrossEntropy, classes);
+    }
+}
