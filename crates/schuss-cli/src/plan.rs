@@ -124,7 +124,7 @@ impl Plan {
         if optimizer == "adam" {
             adam_recipe = Some(Recipe::new(rows));
         }
-        let recipe = adam_recipe.unwrap_or(Recipe { lr: 0.1, schedule: "cosine", ..Recipe::new(rows) });
+        let recipe = adam_recipe.unwrap_or(Recipe { lr: 0.1, schedule: "constant", ..Recipe::new(rows) });
         let set: Vec<String> = [
             options.lr.is_none().then(|| format!("lr {}", recipe.lr)),
             options.schedule.is_none().then(|| format!("schedule {}", recipe.schedule)),
