@@ -308,6 +308,7 @@ pub(crate) mod tests {
     fn every_dtype_is_read_in_both_byte_orders() {
         check_values("|u1", &[0, 255], Values::U8(vec![0, 255]));
         check_values("|b1", &[0, 1], Values::U8(vec![0, 1]));
+        check_values("|b1", &[2, 0], Values::U8(vec![1, 0]));
         check_values("|i1", &[127, 128], Values::I64(vec![127, -128]));
         macro_rules! check_both {
             ($kind:literal, $item:ty, $variant:ident, $values:expr, $expected:expr) => {{

@@ -13,24 +13,8 @@
 //! let softmax = Activation::Softmax { epsilon: Activation::DEFAULT_EPSILON };
 //! let mut network = Network::<f32>::new(&[2, 8, 2], Activation::Tanh, softmax)?;
 //! Init::Glorot.draw(&mut network, 0);
-//! let mut model = Model {
-//!     network,
-//!     loss: Loss::CrossEntropy,
-//!     task: Task::Classification { classes: 2 },
-//!     scaling: Scaling::None,
-//!     target_scaling: Scaling::None,
-//!     example_shape: vec![2],
-//! };
-//! let settings = Settings {
-//!     optimizer: Optimizer::ADAM,
-//!     learning_rate: 0.05,
-//!     schedule: Schedule::Constant,
-//!     batch_size: 4,
-//!     epochs: 200,
-//!     steps: None,
-//!     l2: 0.0,
-//!     order: Order::Shuffled { seed: 0 },
-//! };
+//! let mut model = Model::new(network, Loss::CrossEntropy, Task::Classification { classes: 2 });
+//! let settings = Settings { learning_rate: 0.05, batch_size: 4, epochs: 200, ..Settings::default() };
 //! let summary = train(&mut model, data, None, &settings, &Threads::ONE, |_| Control::Continue)?;
 //! assert_eq!(summary.train.accuracy(), Some(1.0));
 //! # Ok::<(), Error>(())

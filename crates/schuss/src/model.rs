@@ -52,6 +52,12 @@ pub struct Model<T> {
 }
 
 impl<T: Real> Model<T> {
+    /// A model that takes examples as they are stored, one flat row each.
+    pub fn new(network: Network<T>, loss: Loss, task: Task) -> Self {
+        let example_shape = vec![network.inputs()];
+        Self { network, loss, task, scaling: Scaling::None, target_scaling: Scaling::None, example_shape }
+    }
+
     /// Fails unless the network takes such examples and the loss such targets.
     ///
     /// # Errors

@@ -75,6 +75,14 @@ impl ModelFile {
         Self::parse(&bytes).map_err(|problem| Error::file(path, problem))
     }
 
+    /// Reads a model file that is in memory: a program embeds it with `include_bytes!`.
+    ///
+    /// # Errors
+    /// As for [`ModelFile::read`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::parse(bytes).map_err(|problem| Error::file(Path::new("model in memory"), problem))
+    }
+
     fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
         let unreadable = |error| format!("not a readable safetensors file: {error}");
         let tensors = SafeTensors::deserialize(bytes).map_err(unreadable)?;

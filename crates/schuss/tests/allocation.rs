@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::Array2;
 use schuss::{
-    Activation, Dataset, Features, Init, Loss, Model, Network, Optimizer, Order, Real, Scaling, Schedule, Settings,
-    Targets, Task, Threads, Trainer,
+    Activation, Dataset, Features, Init, Loss, Model, Network, Optimizer, Real, Scaling, Settings, Targets, Task,
+    Threads, Trainer,
 };
 
 struct Counting;
@@ -43,24 +43,8 @@ fn check<T: Real>(threads: usize, optimizer: Optimizer, activation: Activation, 
     let mut network = Network::<T>::new(&[100, 200, 60, targets.width()], activation, last).unwrap();
     Init::He.draw(&mut network, 0);
     let task = Task::of(targets);
-    let mut model = Model {
-        network,
-        loss,
-        task,
-        scaling: Scaling::Divide(255.0),
-        target_scaling: Scaling::None,
-        example_shape: vec![100],
-    };
-    let settings = Settings {
-        optimizer,
-        learning_rate: 1e-4,
-        schedule: Schedule::Constant,
-        batch_size: 200,
-        epochs: 1,
-        steps: None,
-        l2: 1e-4,
-        order: Order::Sequential,
-    };
+    let mut model = Model { scaling: Scaling::Divide(255.0), ..Model::new(network, loss, task) };
+    let settings = Settings { optimizer, learning_rate: 1e-4, batch_size: 200, l2: 1e-4, ..Settings::default() };
     let threads = Threads::new(threads).unwrap();
     let mut trainer = Trainer::new(&mut model, data, &settings, &threads).unwrap();
     let order: Vec<u32> = (0..data.rows() as u32).rev().collect();

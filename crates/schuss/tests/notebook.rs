@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array1, Array2, ArrayView2};
 use safetensors::{Dtype, SafeTensors};
 use schuss::{
-    Activation, Control, Dataset, Event, Features, Loss, Metrics, Model, Network, Optimizer, Order, Real, Scaling,
-    Schedule, Settings, Targets, Task, Threads, Trainer, train,
+    Activation, Control, Dataset, Event, Features, Loss, Metrics, Model, Network, Optimizer, Order, Real, Settings,
+    Targets, Task, Threads, Trainer, train,
 };
 
 const TOLERANCE: f64 = 1e-9;
@@ -80,14 +80,7 @@ impl Trace {
         let mut network = Network::new(&sizes, Activation::Relu, softmax()).unwrap();
         network.parameters_mut().iter_mut().zip(parameters).for_each(|(p, initial)| *p = T::from_f64(initial));
         let loss = if self.name.starts_with("mse") { Loss::Mse } else { Loss::CrossEntropy };
-        Model {
-            network,
-            loss,
-            task: Task::Classification { classes: 10 },
-            scaling: Scaling::None,
-            target_scaling: Scaling::None,
-            example_shape: vec![8, 8],
-        }
+        Model::new(network, loss, Task::Classification { classes: 10 })
     }
 
     fn settings(&self) -> Settings {
@@ -96,12 +89,11 @@ impl Trace {
         Settings {
             optimizer: Optimizer::Sgd,
             learning_rate: self.scalar("learning_rate"),
-            schedule: Schedule::Constant,
             batch_size: self.scalar("batch_size") as usize,
             epochs: order.len(),
-            steps: None,
             l2: self.scalar("l2"),
             order: Order::Given(order),
+            ..Settings::default()
         }
     }
 }
@@ -189,26 +181,10 @@ fn single_precision_follows() {
 fn a_step_worked_by_hand() {
     let mut network = Network::<f64>::new(&[2, 1, 2], Activation::Relu, Activation::Softmax { epsilon: 0.0 }).unwrap();
     network.parameters_mut().copy_from_slice(&[0.5, 0.25, -0.5, 1.0, -1.0, 0.0, 0.0]);
-    let mut model = Model {
-        network,
-        loss: Loss::CrossEntropy,
-        task: Task::Classification { classes: 2 },
-        scaling: Scaling::None,
-        target_scaling: Scaling::None,
-        example_shape: vec![2],
-    };
+    let mut model = Model::new(network, Loss::CrossEntropy, Task::Classification { classes: 2 });
     let x = Array1::from_vec(vec![1.0, 2.0]).into_shape_with_order((1, 2)).unwrap();
     let data = Dataset::new(Features::F64(x.view()), Targets::Classes { labels: &[0], classes: 2 }).unwrap();
-    let settings = Settings {
-        optimizer: Optimizer::Sgd,
-        learning_rate: 1.0,
-        schedule: Schedule::Constant,
-        batch_size: 1,
-        epochs: 1,
-        steps: None,
-        l2: 0.0,
-        order: Order::Sequential,
-    };
+    let settings = Settings { optimizer: Optimizer::Sgd, batch_size: 1, ..Settings::default() };
     let loss = Trainer::new(&mut model, data, &settings, &Threads::ONE).unwrap().step(&[0], 1.0).unwrap();
     let t = (-1.0f64).exp();
     let q = t / (1.0 + t);

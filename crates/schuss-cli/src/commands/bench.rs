@@ -5,8 +5,8 @@ use std::time::Instant;
 use clap::Args;
 use ndarray::Array2;
 use schuss::{
-    Activation, Dataset, Features, Init, Isa, Loss, Model, Network, Optimizer, Order, Real, Scaling, Schedule,
-    Settings, Targets, Task, Threads, Trainer,
+    Activation, Dataset, Features, Init, Isa, Loss, Model, Network, Optimizer, Order, Real, Scaling, Settings, Targets,
+    Task, Threads, Trainer,
 };
 use schuss_kernels::fma_burst;
 use serde_json::json;
@@ -119,24 +119,10 @@ fn step<T: Real>(threads: &Threads, steps: usize) -> Result<(f64, f64)> {
     let mut network = Network::<T>::new(&SIZES, Activation::Relu, softmax)?;
     Init::He.draw(&mut network, 0);
     let operations = network.step_operations(BATCH);
-    let mut model = Model {
-        network,
-        loss: Loss::CrossEntropy,
-        task: Task::Classification { classes: 10 },
-        scaling: Scaling::Divide(255.0),
-        target_scaling: Scaling::None,
-        example_shape: vec![28, 28],
-    };
-    let settings = Settings {
-        optimizer: Optimizer::Sgd,
-        learning_rate: 1e-3,
-        schedule: Schedule::Constant,
-        batch_size: BATCH,
-        epochs: 1,
-        steps: None,
-        l2: 0.0,
-        order: Order::Sequential,
-    };
+    let model = Model::new(network, Loss::CrossEntropy, Task::Classification { classes: 10 });
+    let mut model = Model { scaling: Scaling::Divide(255.0), ..model };
+    let settings =
+        Settings { optimizer: Optimizer::Sgd, batch_size: BATCH, order: Order::Sequential, ..Settings::default() };
     let mut trainer = Trainer::new(&mut model, dataset, &settings, threads)?;
     let rows: Vec<u32> = (0..2 * BATCH as u32).map(|i| i * 7 % (2 * BATCH as u32)).collect();
     let mut seconds = threads.install(|| {

@@ -29,6 +29,22 @@ pub struct Settings {
     pub order: Order,
 }
 
+impl Default for Settings {
+    /// Adam at 0.001, ten epochs of batches of 32 in a shuffled order.
+    fn default() -> Self {
+        Self {
+            optimizer: Optimizer::ADAM,
+            learning_rate: 0.001,
+            schedule: Schedule::Constant,
+            batch_size: 32,
+            epochs: 10,
+            steps: None,
+            l2: 0.0,
+            order: Order::Shuffled { seed: 0 },
+        }
+    }
+}
+
 /// What happens in a run, in its order: an epoch -1 of metrics alone, then for each epoch its start, its steps, the end
 /// of its steps, its metrics.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,0 +1,33 @@
+//! A trained model inside the program: read once from the bytes in the binary, then used.
+//!
+//! `cargo run --release --example 04_embed -p schuss`
+//!
+//! The model was trained by `schuss train digits --hidden 16 --out ...`: 8x8 pixels of 0 to 16, ten classes.
+
+use ndarray::ArrayView2;
+use schuss::{Features, Model, ModelFile, Threads, argmax};
+
+static MODEL: &[u8] = include_bytes!("digits.safetensors");
+
+/// A three, as somebody wrote it.
+#[rustfmt::skip]
+static PIXELS: [u8; 64] = [
+    0, 0,  7, 15, 13,  1, 0, 0,
+    0, 8, 13,  6, 15,  4, 0, 0,
+    0, 2,  1, 13, 13,  0, 0, 0,
+    0, 0,  2, 15, 11,  1, 0, 0,
+    0, 0,  0,  1, 12, 12, 1, 0,
+    0, 0,  0,  0,  1, 10, 8, 0,
+    0, 0,  8,  4,  5, 14, 9, 0,
+    0, 0,  7, 13, 13,  9, 0, 0,
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let model: Model<f32> = ModelFile::from_bytes(MODEL)?.model();
+    let example = ArrayView2::from_shape((1, PIXELS.len()), &PIXELS)?;
+    let probabilities = model.predict(Features::U8(example), &Threads::ONE)?;
+    let digit = argmax(probabilities.row(0));
+    println!("{digit}, with probability {:.4}", probabilities[(0, digit)]);
+    assert_eq!(digit, 3, "the model and the picture belong together");
+    Ok(())
+}
