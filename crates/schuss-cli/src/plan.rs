@@ -69,12 +69,11 @@ impl Plan {
         }
         let with_metadata = from.filter(|_| self.file.as_ref().is_some_and(|file| file.has_metadata));
 
-        let hidden = options.hidden.get_or_insert_with(|| {
-            let hidden = default_hidden(features.rows(), features.columns());
+        options.hidden.get_or_insert_with(|| {
+            let hidden = default_hidden(features.rows());
             self.reasons.push(format!("hidden sizes {hidden}: for {} rows", features.rows()));
             hidden
         });
-        let _ = hidden;
         let loss = options.loss.get_or_insert_with(|| {
             let loss = with_metadata.as_ref().map_or(default_loss(task), |model| model.loss);
             loss.name().into()
@@ -119,12 +118,8 @@ impl Plan {
     /// Optimiser, learning rate, schedule, batch size, length.
     fn choose_training(&mut self, rows: usize) {
         let options = &mut self.options;
-        let mut adam_recipe = None;
         let optimizer = options.optimizer.get_or_insert_with(|| "adam".into()).clone();
-        if optimizer == "adam" {
-            adam_recipe = Some(Recipe::new(rows));
-        }
-        let recipe = adam_recipe.unwrap_or(Recipe { lr: 0.1, schedule: "constant", ..Recipe::new(rows) });
+        let recipe = Recipe::new(&optimizer, rows);
         let set: Vec<String> = [
             options.lr.is_none().then(|| format!("lr {}", recipe.lr)),
             options.schedule.is_none().then(|| format!("schedule {}", recipe.schedule)),
@@ -261,24 +256,22 @@ struct Recipe {
 }
 
 impl Recipe {
-    /// Enough steps to learn, few enough not to wait: small data are seen more often.
-    fn new(rows: usize) -> Self {
+    /// Enough steps to learn, few enough not to wait: small data are seen more often. Plain gradient descent keeps its
+    /// rate, as the notebook does.
+    fn new(optimizer: &str, rows: usize) -> Self {
         let batch_size = match rows {
             0..5_000 => 32,
             5_000..20_000 => 64,
             _ => 128,
         };
         let epochs = (600_000 / rows.max(1)).clamp(8, 100);
-        Self { lr: 0.002, schedule: "one-cycle", batch_size, epochs }
+        let (lr, schedule) = if optimizer == "adam" { (0.002, "one-cycle") } else { (0.1, "constant") };
+        Self { lr, schedule, batch_size, epochs }
     }
 }
 
-fn default_hidden(rows: usize, columns: usize) -> Hidden {
-    match (rows, columns) {
-        (0..20_000, _) => Hidden(vec![128, 64]),
-        (_, 0..64) => Hidden(vec![256, 128]),
-        _ => Hidden(vec![256, 128]),
-    }
+fn default_hidden(rows: usize) -> Hidden {
+    Hidden(if rows < 20_000 { vec![128, 64] } else { vec![256, 128] })
 }
 
 fn default_loss(task: Task) -> Loss {

@@ -31,15 +31,11 @@ fn thousands(rate: f64) -> String {
 
 /// The heads of the columns of [`line`].
 pub fn head(metrics: Metrics, has_test: bool) -> String {
-    let score = match metrics.scores {
-        Scores::Classification { .. } => "accuracy",
-        Scores::Regression { .. } => "rmse",
+    let (score, test_score) = match metrics.scores {
+        Scores::Classification { .. } => ("accuracy", "test acc"),
+        Scores::Regression { .. } => ("rmse", "test rmse"),
     };
-    let test = if has_test {
-        format!("  {:>10}  {:>10}", "test loss", format!("test {}", &score[..score.len().min(3)]))
-    } else {
-        String::new()
-    };
+    let test = if has_test { format!("  {:>10}  {test_score:>10}", "test loss") } else { String::new() };
     format!("{:>5}  {:>10}  {score:>10}{test}  {:>8}", "epoch", "loss", "seconds")
 }
 
