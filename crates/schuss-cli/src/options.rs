@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
 
+/// What a loss that is not finite may do to a run.
+const ON_DIVERGENCE: [&str; 2] = ["stop", "go-on"];
+
 /// Every setting of a run; what is not set is chosen to fit the data. In `config.toml` each has the name of its flag.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -76,6 +79,10 @@ pub struct Options {
     #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = not_negative)]
     pub l2: Option<f64>,
 
+    /// When the loss stops being finite: stop with the last good model, or go on as NumPy does [default: stop]
+    #[arg(long, value_parser = ON_DIVERGENCE)]
+    pub on_divergence: Option<String>,
+
     /// Initial parameters: he, glorot, or normal:DEVIATION (weights and biases)
     #[arg(long, value_name = "INIT", value_parser = init)]
     pub init: Option<String>,
@@ -85,7 +92,7 @@ pub struct Options {
     pub from: Option<PathBuf>,
 
     /// Take the examples in their stored order
-    #[arg(long, num_args = 0, default_missing_value = "true", require_equals = true)]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub no_shuffle: Option<bool>,
 
     /// Scaling of the features: none, standard (mean 0, deviation 1), or a number to divide by
@@ -97,7 +104,7 @@ pub struct Options {
     pub precision: Option<String>,
 
     /// Threads; never changes a result [default: all cores]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = thread_count)]
     pub threads: Option<usize>,
 
     /// Seed of the initial parameters and of the order of the examples [default: 0]
@@ -127,6 +134,7 @@ impl Options {
             epochs,
             steps,
             l2,
+            on_divergence,
             init,
             from,
             no_shuffle,
@@ -135,6 +143,16 @@ impl Options {
             threads,
             seed
         )
+    }
+
+    /// These flags, with the settings of `config` where there is none: a flag also overrules what contradicts it there.
+    pub fn or_config(self, config: Self) -> Self {
+        let config = Self {
+            from: config.from.filter(|_| self.init.is_none()),
+            init: config.init.filter(|_| self.from.is_none()),
+            ..config
+        };
+        self.or(config)
     }
 
     /// Reads a `config.toml`.
@@ -155,16 +173,12 @@ impl Options {
         for (name, value, parse) in numbers {
             value.map_or(Ok(0.0), |value| parse(&value.to_string())).map_err(|error| format!("{name}: {error}"))?;
         }
-        let counts = [
-            ("batch-size", self.batch_size),
-            ("epochs", self.epochs),
-            ("steps", self.steps),
-            ("threads", self.threads),
-        ];
+        let counts = [("batch-size", self.batch_size), ("epochs", self.epochs), ("steps", self.steps)];
         for (name, value) in counts {
             value.map_or(Ok(0), |value| count(&value.to_string())).map_err(|error| format!("{name}: {error}"))?;
         }
-        let words: [(&str, &Option<String>, &[&str]); 7] = [
+        self.threads.map_or(Ok(0), |n| thread_count(&n.to_string())).map_err(|error| format!("threads: {error}"))?;
+        let words: [(&str, &Option<String>, &[&str]); 8] = [
             ("task", &self.task, &["classification", "regression"]),
             ("activation", &self.activation, &Activation::ALL.map(Activation::name)),
             ("final", &self.last, &Activation::ALL.map(Activation::name)),
@@ -172,6 +186,7 @@ impl Options {
             ("optimizer", &self.optimizer, &Optimizer::ALL.map(Optimizer::name)),
             ("schedule", &self.schedule, &Schedule::ALL.map(Schedule::name)),
             ("precision", &self.precision, &["f32", "f64"]),
+            ("on-divergence", &self.on_divergence, &ON_DIVERGENCE),
         ];
         for (name, value, allowed) in words {
             if let Some(value) = value
@@ -183,7 +198,7 @@ impl Options {
             }
         }
         self.init.as_deref().map_or(Ok(String::new()), init)?;
-        self.scale.as_deref().map_or(Ok(String::new()), scale)?;
+        self.scale.as_deref().map_or(Ok(String::new()), scale).map_err(|error| format!("scale: {error}"))?;
         Ok(())
     }
 }
@@ -231,10 +246,21 @@ fn share(text: &str) -> std::result::Result<f64, String> {
     number(text, "a number of 0 or more and below 1", |x| (0.0..1.0).contains(&x))
 }
 
+/// A number of threads. More than the machine has are allowed, more than it could ever want are a slip.
+pub fn thread_count(text: &str) -> std::result::Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(n @ 1..=1024) => Ok(n),
+        _ => Err(format!("expected a whole number from 1 to 1024, got {text}")),
+    }
+}
+
 fn count(text: &str) -> std::result::Result<usize, String> {
     match text.parse::<usize>() {
         Ok(n) if n > 0 && n <= u32::MAX as usize => Ok(n),
-        _ => Err(format!("expected a whole number from 1 to {}, got {text}", u32::MAX)),
+        _ => {
+            let got = if text.is_empty() { "nothing" } else { text };
+            Err(format!("expected a whole number from 1 to {}, got {got}", u32::MAX))
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! From options and data to a run: everything that was not asked for is chosen here, with its reason.
 
 use schuss::{
-    Activation, Dataset, Features, Init, Loss, Model, ModelFile, Network, Optimizer, Order, Precision, Real, Scaling,
-    Schedule, Settings, Targets, Task,
+    Activation, Dataset, Features, Init, Loss, Model, ModelFile, Network, OnDivergence, Optimizer, Order, Precision,
+    Real, Scaling, Schedule, Settings, Targets, Task,
 };
 use schuss_data::Data;
 
@@ -119,7 +119,8 @@ impl Plan {
     fn choose_training(&mut self, rows: usize) {
         let options = &mut self.options;
         let optimizer = options.optimizer.get_or_insert_with(|| "adam".into()).clone();
-        let recipe = Recipe::new(&optimizer, rows);
+        let is_linear = options.hidden.as_ref().is_some_and(|hidden| hidden.0.is_empty());
+        let recipe = Recipe::new(&optimizer, rows, is_linear);
         let set: Vec<String> = [
             options.lr.is_none().then(|| format!("lr {}", recipe.lr)),
             options.schedule.is_none().then(|| format!("schedule {}", recipe.schedule)),
@@ -138,6 +139,7 @@ impl Plan {
         let epochs_of_steps = options.steps.map(|steps| steps.div_ceil(rows.div_ceil(batch_size)));
         options.epochs.get_or_insert(epochs_of_steps.unwrap_or(recipe.epochs));
         options.l2.get_or_insert(0.0);
+        options.on_divergence.get_or_insert_with(|| "stop".into());
         if options.from.is_none() {
             options.init.get_or_insert_with(|| match options.activation.as_deref() {
                 Some("relu" | "leaky-relu" | "gelu") => "he".into(),
@@ -241,6 +243,11 @@ impl Plan {
             epochs: chosen(&options.epochs),
             steps: options.steps.map(|steps| steps as u64),
             l2: chosen(&options.l2),
+            on_divergence: if options.on_divergence.as_deref() == Some("go-on") {
+                OnDivergence::GoOn
+            } else {
+                OnDivergence::Stop
+            },
             order: if chosen(&options.no_shuffle) { Order::Sequential } else { Order::Shuffled { seed } },
         })
     }
@@ -258,14 +265,18 @@ struct Recipe {
 impl Recipe {
     /// Enough steps to learn, few enough not to wait: small data are seen more often. Plain gradient descent keeps its
     /// rate, as the notebook does.
-    fn new(optimizer: &str, rows: usize) -> Self {
+    fn new(optimizer: &str, rows: usize, is_linear: bool) -> Self {
         let batch_size = match rows {
             0..5_000 => 32,
             5_000..20_000 => 64,
             _ => 128,
         };
         let epochs = (600_000 / rows.max(1)).clamp(8, 100);
-        let (lr, schedule) = if optimizer == "adam" { (0.002, "one-cycle") } else { (0.1, "constant") };
+        let (lr, schedule) = match optimizer {
+            "adam" if is_linear => (0.02, "one-cycle"),
+            "adam" => (0.002, "one-cycle"),
+            _ => (0.1, "constant"),
+        };
         Self { lr, schedule, batch_size, epochs }
     }
 }

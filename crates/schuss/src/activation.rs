@@ -16,8 +16,8 @@
 //!
 //! Softmax smooths its output by e = `epsilon`, and then uses softmax's own derivative at the smoothed p: diagonal
 //! p(1-p), off-diagonal -p_i p_j. For e > 0 that is not the derivative of the smoothed p, which is (1-e) s(1-s) on the
-//! diagonal and vanishes where softmax saturates; this one stays near e/n there, so that a saturated network still
-//! learns. With e = 0 the two are the same.
+//! diagonal and vanishes where softmax saturates; this one stays near e/n there, so that with cross-entropy
+//! a saturated network still learns. With e = 0 the two are the same.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use schuss_kernels::{map, map_rows, zip, zip_rows};

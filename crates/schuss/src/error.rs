@@ -73,7 +73,7 @@ impl fmt::Display for Error {
             Self::Diverged { step, epoch, learning_rate, last_good_epoch } => {
                 write!(
                     f,
-                    "the loss is not finite at step {step} (epoch {epoch}) with learning rate {learning_rate}; try a \
+                    "the loss is not finite at step {step} (epoch {epoch}) with learning rate {learning_rate:?}; try a \
                      smaller one. The last good parameters are those "
                 )?;
                 match last_good_epoch {

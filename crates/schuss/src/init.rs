@@ -50,7 +50,7 @@ impl Init {
 impl fmt::Display for Init {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Normal { deviation } => write!(f, "normal:{deviation}"),
+            Self::Normal { deviation } => write!(f, "normal:{deviation:?}"),
             Self::Glorot => write!(f, "glorot"),
             Self::He => write!(f, "he"),
         }

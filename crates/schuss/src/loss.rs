@@ -96,16 +96,16 @@ impl Loss {
         let name = self.name();
         match self {
             Self::CrossEntropy => {
-                if !matches!(activation, Activation::Softmax { .. } | Activation::Sigmoid) {
-                    let expected = format!("softmax or sigmoid: the loss {name} needs probabilities");
-                    return Err(Error::value("final activation", expected, activation.name()));
-                }
                 if let Targets::Values(_) = targets {
                     return Err(Error::value(
                         format!("targets of the loss {name}"),
                         "classes (or --loss mse)",
                         "numbers",
                     ));
+                }
+                if !matches!(activation, Activation::Softmax { .. } | Activation::Sigmoid) {
+                    let expected = format!("softmax or sigmoid: the loss {name} needs probabilities");
+                    return Err(Error::value("final activation", expected, activation.name()));
                 }
             }
             Self::Mse => {}

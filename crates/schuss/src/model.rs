@@ -149,13 +149,14 @@ impl<T: Real> Model<T> {
         workspace: &mut Workspace<T>,
         mut f: impl FnMut(Range<usize>, &mut Workspace<T>),
     ) {
-        let capacity = workspace.capacity();
+        // The same batches whatever the capacity: sums over batches then have the same bits.
+        let size = BATCH.min(workspace.capacity());
         let threads = workspace.threads().clone();
         let rows: Vec<u32> = (0..features.rows() as u32).collect();
-        for (i, rows) in rows.chunks(capacity).enumerate() {
+        for (i, rows) in rows.chunks(size).enumerate() {
             self.scaling.gather(&threads, features, rows, workspace.input(rows.len()));
             self.network.forward_input(workspace);
-            f(i * capacity..i * capacity + rows.len(), workspace);
+            f(i * size..i * size + rows.len(), workspace);
         }
     }
 }

@@ -22,7 +22,7 @@ const BATCH: usize = 1000;
 #[derive(Args, Debug)]
 pub struct Arguments {
     /// Threads [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = crate::options::thread_count)]
     threads: Option<usize>,
     /// Fewer repetitions
     #[arg(long)]

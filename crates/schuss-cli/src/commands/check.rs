@@ -96,7 +96,7 @@ impl Report {
         println!(
             "With e > 0 the notebook keeps softmax's own Jacobian, p(1-p) and -p_i p_j, at the smoothed p = (1-e) s + e/n. \
              It is not\nthe derivative of p, which is (1-e) s(1-s): where s saturates to 0 with e = {epsilon:e} and n = 10, \
-             that is 0, and the\nnotebook's is {:.1e}. So a saturated network still learns; that is kept on purpose.",
+             that is 0, and the\nnotebook's is {:.1e}. So with cross-entropy a saturated network still learns; that is kept on\npurpose.",
             floor * (1.0 - floor)
         );
     }

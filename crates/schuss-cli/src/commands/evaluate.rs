@@ -24,7 +24,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
     /// Threads; never changes a result [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = crate::options::thread_count)]
     threads: Option<usize>,
     /// Print a JSON object
     #[arg(long)]
@@ -34,15 +34,16 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> Result<()> {
     let file = read_model(&arguments.model)?;
     let data = open_data_for(&file, &arguments.data, arguments.data_dir)?;
-    if data.test.is_none() && arguments.split.is_none() {
+    let all_rows = data.test.is_none() && arguments.split.is_none();
+    let examples = part(data, arguments.split.as_deref())?;
+    let dataset = examples.dataset()?;
+    let metrics = with_precision!(file.precision, evaluate(&file, dataset, arguments.threads))?;
+    if all_rows {
         eprintln!(
             "note: these data have no test part, so these are all rows, those of the training included; --split test \
              takes the 20 % that training holds out"
         );
     }
-    let examples = part(data, arguments.split.as_deref())?;
-    let dataset = examples.dataset()?;
-    let metrics = with_precision!(file.precision, evaluate(&file, dataset, arguments.threads))?;
     if arguments.json {
         events::print(&json!({ "rows": dataset.rows(), "metrics": events::metrics(metrics) }));
         return Ok(());

@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
     /// Threads; never changes a result [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = crate::options::thread_count)]
     threads: Option<usize>,
 }
 

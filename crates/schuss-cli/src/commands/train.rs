@@ -47,7 +47,7 @@ pub fn run(Arguments { options, run }: Arguments) -> Result<()> {
 /// A run by the flags, else the config, else the preset, else what fits the data.
 pub fn train(flags: Options, preset: Options, run: RunArguments) -> Result<()> {
     let config = run.config.as_deref().map(Options::read).transpose()?.unwrap_or_default();
-    let mut options = flags.or(config).or(preset);
+    let mut options = flags.or_config(config).or(preset);
     let missing = || Failure::Usage("DATA is missing: digits, mnist, fashion-mnist, or the path of a file".into());
     let name = options.data.clone().ok_or_else(missing)?;
     let data = open_data(&name, options.data_dir.clone(), options.task.as_deref())?.with_test_split();
@@ -119,6 +119,7 @@ struct Reporter<'a> {
     train_seconds: f64,
     step_operations: f64,
     operations: f64,
+    has_diverged: bool,
     last: Option<(Metrics, Option<Metrics>)>,
 }
 
@@ -138,6 +139,7 @@ impl<'a> Reporter<'a> {
             train_seconds: 0.0,
             step_operations: model.network.step_operations(1),
             operations: 0.0,
+            has_diverged: false,
             last: None,
         }
     }
@@ -188,7 +190,16 @@ impl<'a> Reporter<'a> {
                 self.bar.set_message(format!("epoch {epoch}"));
                 self.epoch_start = Instant::now();
             }
-            Event::Step { rows, .. } => {
+            Event::Step { step, rows, loss } => {
+                if !loss.is_finite() && !self.has_diverged {
+                    self.has_diverged = true;
+                    self.bar.suspend(|| {
+                        eprintln!(
+                            "note: the loss is not finite from step {step} on; the run goes on, and what it keeps in the \
+                             end are the last good parameters"
+                        );
+                    });
+                }
                 self.bar.inc(rows as u64);
                 self.operations += self.step_operations * rows as f64;
             }

@@ -27,6 +27,17 @@ pub struct Settings {
     pub l2: f64,
     /// The order of the examples.
     pub order: Order,
+    /// What a loss that stops being finite does to the run.
+    pub on_divergence: OnDivergence,
+}
+
+/// What happens when a loss, and soon every parameter, stops being finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDivergence {
+    /// The run ends before that step with [`Error::Diverged`].
+    Stop,
+    /// The run goes on with what is no number any more, as NumPy does, to its regular end.
+    GoOn,
 }
 
 impl Default for Settings {
@@ -41,6 +52,7 @@ impl Default for Settings {
             steps: None,
             l2: 0.0,
             order: Order::Shuffled { seed: 0 },
+            on_divergence: OnDivergence::Stop,
         }
     }
 }
@@ -107,7 +119,8 @@ pub struct Summary {
 ///
 /// # Errors
 /// Data that do not fit the model; settings outside their range; [`Error::Diverged`] where a loss or the parameters stop
-/// being finite: the model then has the parameters of the last good epoch.
+/// being finite, unless they may ([`OnDivergence::GoOn`]). Either way the model then has the parameters of the last good
+/// epoch.
 pub fn train<T: Real>(
     model: &mut Model<T>,
     train: Dataset,
@@ -117,6 +130,9 @@ pub fn train<T: Real>(
     mut on_event: impl FnMut(Event) -> Control + Send,
 ) -> Result<Summary> {
     test.map_or(Ok(()), |test| model.check(test))?;
+    if !are_finite(&model.network) {
+        return Err(Error::value("initial parameters", "finite numbers", "infinity or NaN"));
+    }
     threads.install(|| run(model, train, test, settings, threads, &mut on_event))
 }
 
@@ -156,7 +172,8 @@ fn run<T: Real>(
             }
             learning_rate = settings.learning_rate * settings.schedule.factor(step, total_steps);
             let Some(loss) = trainer.step(rows, learning_rate) else {
-                return Err(good.restore(trainer.model, step, epoch, learning_rate));
+                good.restore(trainer.model);
+                return Err(good.diverged(step, epoch, learning_rate));
             };
             stop |= on_event(Event::Step { step, rows: rows.len(), loss }) == Control::Stop;
             step += 1;
@@ -169,14 +186,23 @@ fn run<T: Real>(
             train: trainer.evaluate(train),
             test: test.map(|test| trainer.evaluate(test)),
         };
-        if !summary.train.loss.is_finite() || !trainer.model.network.parameters().iter().all(|p| p.is_finite()) {
-            return Err(good.restore(trainer.model, step.saturating_sub(1), epoch, learning_rate));
+        if summary.train.loss.is_finite() && are_finite(&trainer.model.network) {
+            good.keep(&trainer.model.network, epoch);
+        } else if settings.on_divergence == OnDivergence::Stop {
+            good.restore(trainer.model);
+            return Err(good.diverged(step.saturating_sub(1), epoch, learning_rate));
         }
-        good.keep(&trainer.model.network, epoch);
         stop |=
             on_event(Event::Epoch { epoch: epoch as i64, train: summary.train, test: summary.test }) == Control::Stop;
     }
+    if !are_finite(&trainer.model.network) {
+        good.restore(trainer.model);
+    }
     Ok(Summary { stopped: stop, ..summary })
+}
+
+fn are_finite<T: Real>(network: &Network<T>) -> bool {
+    network.parameters().iter().all(|parameter| parameter.is_finite())
 }
 
 /// The parameters to go back to.
@@ -191,8 +217,11 @@ impl<T: Real> LastGood<T> {
         self.epoch = epoch as i64;
     }
 
-    fn restore(&self, model: &mut Model<T>, step: u64, epoch: usize, learning_rate: f64) -> Error {
+    fn restore(&self, model: &mut Model<T>) {
         model.network.parameters_mut().copy_from_slice(&self.parameters);
+    }
+
+    fn diverged(&self, step: u64, epoch: usize, learning_rate: f64) -> Error {
         Error::Diverged { step, epoch, learning_rate, last_good_epoch: self.epoch }
     }
 }

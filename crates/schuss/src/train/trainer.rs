@@ -5,7 +5,7 @@ use ndarray::Array2;
 use crate::loss::BatchTargets;
 use crate::model::BATCH;
 use crate::optimizer::OptimizerState;
-use crate::train::Settings;
+use crate::train::{OnDivergence, Settings};
 use crate::workspace::first_rows;
 use crate::{Dataset, Metrics, Model, Real, Result, Targets, Threads, Workspace};
 
@@ -17,6 +17,7 @@ pub struct Trainer<'m, 'd, T> {
     workspace: Workspace<T>,
     optimizer: OptimizerState<T>,
     l2: f64,
+    on_divergence: OnDivergence,
     labels: Vec<u32>,
     values: Array2<T>,
 }
@@ -36,6 +37,7 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
             workspace: Workspace::new(&model.network, rows.max(BATCH), threads),
             optimizer: OptimizerState::new(settings.optimizer, parameters),
             l2: settings.l2,
+            on_divergence: settings.on_divergence,
             labels: vec![0; rows],
             values: Array2::from_elem((rows, model.network.outputs()), T::ZERO),
             model,
@@ -43,14 +45,14 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         })
     }
 
-    /// One step on the examples `rows`: forward, loss, backward, update. The mean loss of the batch before the step; where that is not finite, nothing is changed and
-    /// there is none.
+    /// One step on the examples `rows`: forward, loss, backward, update. The mean loss of the batch before the step;
+    /// where that is not finite, nothing is changed and there is none, unless the run is to go on.
     ///
     /// # Panics
     /// More rows than a batch has, or one that does not exist.
     pub fn step(&mut self, rows: &[u32], learning_rate: f64) -> Option<f64> {
         let loss = self.gradient(rows);
-        if !loss.is_finite() {
+        if !loss.is_finite() && self.on_divergence == OnDivergence::Stop {
             return None;
         }
         let Workspace { threads, gradient, .. } = &self.workspace;
