@@ -45,6 +45,24 @@ pub fn metrics(metrics: Metrics) -> Value {
 
 /// Writes an object and its line end to standard output.
 pub fn print(event: &Value) {
-    // A reader that went away is no reason to stop a run.
-    let _ = writeln!(std::io::stdout().lock(), "{event}");
+    write(format_args!("{event}\n"));
 }
+
+/// Writes to standard output. A reader that went away is no reason to stop; an output that takes nothing ends the
+/// program: what it was asked for cannot be had.
+pub fn write(text: std::fmt::Arguments) {
+    let mut out = std::io::stdout().lock();
+    match out.write_fmt(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("error: cannot write to standard output: {error}");
+            std::process::exit(1);
+        }
+        _ => {}
+    }
+}
+
+/// A line of text on standard output: `println!` that does not panic.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::events::write(format_args!("{}\n", format_args!($($text)*))) };
+}
+pub(crate) use say;

@@ -22,7 +22,7 @@ pub struct Options {
     #[arg(value_name = "DATA")]
     pub data: Option<String>,
 
-    /// Where named data sets are looked for first (then $SCHUSS_DATA, ./data, the cache)
+    /// Where named data sets are looked for [default: $SCHUSS_DATA, ./data, the repository's data, the cache]
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
 
@@ -108,7 +108,7 @@ pub struct Options {
     pub threads: Option<usize>,
 
     /// Seed of the initial parameters and of the order of the examples [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub seed: Option<u64>,
 }
 

@@ -225,6 +225,8 @@ impl Plan {
         };
         let targets = match (train.targets(), scale.as_str(), from) {
             (Targets::Classes { .. }, _, _) | (_, "none", _) => Scaling::None,
+            // Probabilities stay what they are.
+            _ if self.options.loss.as_deref() == Some(Loss::BinaryCrossEntropy.name()) => Scaling::None,
             (Targets::Values(_), _, Some(model)) if model.task == Task::Regression => model.target_scaling,
             (Targets::Values(values), _, _) => Scaling::standard(Features::F64(values)),
         };

@@ -11,7 +11,7 @@ pub fn bar(examples: u64) -> ProgressBar {
     let template = "{bar:30} {percent:>3} %  {rate}  {eta} left  {msg}";
     let rate = |state: &ProgressState, w: &mut dyn std::fmt::Write| {
         // Nothing can be done about a terminal that does not take text.
-        let _ = write!(w, "{} examples/s", thousands(state.per_sec()));
+        let _ = write!(w, "{} examples/s", short(state.per_sec()));
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.with_key("rate", rate));
@@ -21,7 +21,7 @@ pub fn bar(examples: u64) -> ProgressBar {
 }
 
 /// A rate in three digits.
-fn thousands(rate: f64) -> String {
+fn short(rate: f64) -> String {
     match rate {
         1e6.. => format!("{:.2} M", rate / 1e6),
         1e3.. => format!("{:.0} k", rate / 1e3),

@@ -20,6 +20,15 @@ impl RunFolder {
     /// Makes the folder and writes the settings: `config.toml`, from which `train --config` repeats the run.
     pub fn create(path: PathBuf, options: &Options) -> Result<Self> {
         fs::create_dir_all(&path).map_err(|error| Failure::io("make the run folder", &path, error))?;
+        // A model of an earlier run must not stand beside the settings of this one.
+        let old_model = path.join("model.safetensors");
+        let here = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if !options.from.as_deref().is_some_and(|from| from.starts_with(here))
+            && let Err(error) = fs::remove_file(&old_model)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(Failure::io("remove the old model", &old_model, error));
+        }
         let config = toml::to_string(options).map_err(|error| Failure::Failed(format!("config.toml: {error}")))?;
         let header = "# Every setting of this run; `schuss train --config` with this file repeats it.\n";
         schuss::write_atomically(&path.join("config.toml"), format!("{header}{config}").as_bytes())?;

@@ -69,6 +69,7 @@ impl Subject<'_> {
     /// # Errors
     /// The batch does not fit the network.
     pub fn backward(&self) -> Result<LossGradient> {
+        self.check()?;
         let mut workspace = Workspace::new(self.network, self.x.nrows(), &Threads::ONE);
         let mut input = Array2::zeros(self.x.dim());
         self.network.forward(&mut workspace, self.x)?;
@@ -80,6 +81,14 @@ impl Subject<'_> {
         Ok(LossGradient { parameters: workspace.gradient, input })
     }
 
+    /// Fails where the loss cannot be computed from such targets.
+    fn check(&self) -> Result<()> {
+        match (self.loss, self.targets) {
+            (Loss::CrossEntropy, BatchTargets::Values(_)) => Err(Error::value("targets", "classes", "numbers")),
+            _ => Ok(()),
+        }
+    }
+
     /// Compares `gradient` with central differences of fourth order, coordinate by coordinate: all of them up to 20,000, else a
     /// sample that depends on `seed` alone.
     ///
@@ -87,6 +96,7 @@ impl Subject<'_> {
     /// The batch does not fit the network; a softmax that smooths (its backward is by design not the derivative of its
     /// forward: see [`softmax_jacobian_error`]).
     pub fn compare(&self, gradient: &LossGradient, seed: u64) -> Result<GradientCheck> {
+        self.check()?;
         for layer in self.network.layers() {
             if layer.activation().epsilon() != 0.0 {
                 return Err(Error::value("softmax epsilon of a gradient check", "0", layer.activation().epsilon()));

@@ -114,6 +114,11 @@ impl Loss {
                     let expected = format!("identity: the loss {name} takes logits");
                     return Err(Error::value("final activation", expected, activation.name()));
                 }
+                if let Targets::Values(values) = targets
+                    && let Some(value) = values.iter().find(|value| !(0.0..=1.0).contains(*value))
+                {
+                    return Err(Error::value(format!("targets of the loss {name}"), "numbers from 0 to 1", value));
+                }
                 if let (1, Targets::Classes { classes: 2, .. }) = (outputs, targets) {
                     return Ok(());
                 }

@@ -63,6 +63,9 @@ impl<T: Real> Model<T> {
     /// # Errors
     /// Another number of features or classes; a loss that does not fit; a scaling for other examples.
     pub fn check(&self, dataset: Dataset) -> Result<()> {
+        if !self.network.parameters().iter().all(|parameter| parameter.is_finite()) {
+            return Err(Error::value("parameters", "finite numbers", "infinity or NaN"));
+        }
         self.check_features(dataset.features())?;
         if let (Task::Classification { classes }, Targets::Classes { labels, .. }) = (self.task, dataset.targets()) {
             // A part of the data may lack the last classes, but must not have others.
@@ -125,7 +128,7 @@ impl<T: Real> Model<T> {
                     sigmoid(if class == 1 { z } else { -z })
                 })
             }
-            (Task::Classification { .. }, Loss::BinaryCrossEntropy) => outputs.mapv(sigmoid),
+            (_, Loss::BinaryCrossEntropy) => outputs.mapv(sigmoid),
             (Task::Classification { .. }, _) => outputs,
             (Task::Regression, _) => {
                 let mut values = outputs;

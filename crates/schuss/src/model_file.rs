@@ -12,7 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Activation, Error, Loss, Model, Network, Real, Result, Scaling, Task};
+use crate::{Activation, Error, Loss, Model, Network, Real, Result, Scaling, Targets, Task};
 
 /// The metadata's key.
 const KEY: &str = "schuss";
@@ -105,12 +105,13 @@ impl ModelFile {
             Ok(Model { network, loss, task, scaling, target_scaling, example_shape })
         };
         let model = model().map_err(|error| error.to_string())?;
-        if let Task::Classification { classes } = task {
-            let binary = model.loss == Loss::BinaryCrossEntropy && (classes, outputs) == (2, 1);
-            if classes != outputs && !binary {
-                return Err(format!("the metadata names {classes} classes, the last layer has {outputs} outputs"));
-            }
-        }
+        let no_values = ndarray::Array2::zeros((0, outputs));
+        let targets = match task {
+            Task::Classification { classes } => Targets::Classes { labels: &[], classes },
+            Task::Regression => Targets::Values(no_values.view()),
+        };
+        let fits = model.loss.check(model.network.last_activation(), outputs, targets);
+        fits.map_err(|error| format!("the metadata contradict each other: {error}"))?;
         Ok(Self { precision, has_metadata, model })
     }
 

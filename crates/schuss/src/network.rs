@@ -60,8 +60,8 @@ impl<T: Real> Network<T> {
         if sizes.contains(&0) {
             return Err(Error::value("network sizes", "1 or more each", format!("{sizes:?}")));
         }
-        let epsilon = hidden.epsilon().max(last.epsilon());
-        if !(0.0..1.0).contains(&epsilon) || hidden.epsilon().is_nan() || last.epsilon().is_nan() {
+        let epsilons = [hidden.epsilon(), last.epsilon()];
+        if let Some(epsilon) = epsilons.into_iter().find(|epsilon| !(0.0..1.0).contains(epsilon)) {
             return Err(Error::value("softmax epsilon", "0 or more and below 1", epsilon));
         }
         let count = sizes

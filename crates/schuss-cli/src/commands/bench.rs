@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::threads;
 use crate::events;
+use crate::events::say;
 use crate::failure::Result;
 
 /// The notebook's network and batch.
@@ -57,13 +58,13 @@ pub fn run(arguments: Arguments) -> Result<()> {
         return Ok(());
     }
     let network = SIZES.map(|size| size.to_string()).join("-");
-    println!("{} threads, {}", threads.count(), Isa::current().name());
-    println!("a step of {network}, batch {BATCH}, plain gradient descent: 2.32 GFLOP");
-    println!("{:>6}  {:>12}  {:>9}  {:>9}  {:>13}", "", "peak GFLOP/s", "step ms", "GFLOP/s", "share of peak");
+    say!("{} threads, {}", threads.count(), Isa::current().name());
+    say!("a step of {network}, batch {BATCH}, plain gradient descent: 2.32 GFLOP");
+    say!("{:>6}  {:>12}  {:>9}  {:>9}  {:>13}", "", "peak GFLOP/s", "step ms", "GFLOP/s", "share of peak");
     for (name, measured) in [("f32", single), ("f64", double)] {
         let Measured { peak, step, operations } = measured;
         let [milliseconds, rate, share] = [step * 1e3, operations / step / 1e9, 100.0 * measured.share()];
-        println!("{name:>6}  {peak:>12.1}  {milliseconds:>9.3}  {rate:>9.1}  {share:>11.1} %");
+        say!("{name:>6}  {peak:>12.1}  {milliseconds:>9.3}  {rate:>9.1}  {share:>11.1} %");
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use schuss::{
 };
 
 use super::{open_data_for, read_model};
+use crate::events::say;
 use crate::failure::{Failure, Result};
 
 /// Rows of the batch that gradients are checked on.
@@ -30,8 +31,8 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
-    println!("backward against central differences of fourth order in double precision, h = 1e-4, softmax with e = 0");
-    println!("{:<58}  {:>9}  {:>8}  {:>7}  worst error", "network", "compared", "of", "corners");
+    say!("backward against central differences of fourth order in double precision, h = 1e-4, softmax with e = 0");
+    say!("{:<58}  {:>9}  {:>8}  {:>7}  worst error", "network", "compared", "of", "corners");
     let mut report = Report::default();
     match &arguments.model {
         Some(path) => {
@@ -77,7 +78,7 @@ impl Report {
     fn line(&mut self, what: &str, check: &GradientCheck) {
         let GradientCheck { coordinates, compared, corners, worst, worst_at } = check;
         let verdict = if check.passed() { String::new() } else { format!("  FAILED at {worst_at}") };
-        println!("{what:<58}  {compared:>9}  {coordinates:>8}  {corners:>7}  {worst:.1e}{verdict}");
+        say!("{what:<58}  {compared:>9}  {coordinates:>8}  {corners:>7}  {worst:.1e}{verdict}");
         self.failures += usize::from(!check.passed());
         self.corners += corners;
     }
@@ -88,12 +89,12 @@ impl Report {
             let error = softmax_jacobian_error(epsilon);
             let failed = error > 1e-12;
             let verdict = if failed { "  FAILED" } else { "" };
-            println!("softmax backward against its explicit Jacobian, e = {epsilon:<7e}{:>37}{error:.1e}{verdict}", "");
+            say!("softmax backward against its explicit Jacobian, e = {epsilon:<7e}{:>37}{error:.1e}{verdict}", "");
             self.failures += usize::from(failed);
         }
         let (epsilon, classes) = (Activation::DEFAULT_EPSILON, 10.0);
         let floor = epsilon / classes;
-        println!(
+        say!(
             "With e > 0 the notebook keeps softmax's own Jacobian, p(1-p) and -p_i p_j, at the smoothed p = (1-e) s + e/n. \
              It is not\nthe derivative of p, which is (1-e) s(1-s): where s saturates to 0 with e = {epsilon:e} and n = 10, \
              that is 0, and the\nnotebook's is {:.1e}. So with cross-entropy a saturated network still learns; that is kept on\npurpose.",
@@ -103,7 +104,7 @@ impl Report {
 
     fn conclude(&self) -> Result<()> {
         if self.corners > 0 {
-            println!(
+            say!(
                 "{} coordinates were not compared: a ReLU changes side within the step, where there is no derivative.",
                 self.corners
             );
@@ -112,7 +113,7 @@ impl Report {
             let failures = self.failures;
             return Err(Failure::Failed(format!("{failures} checks failed: relative errors above {TOLERANCE:e}")));
         }
-        println!("every gradient is right: no relative error above {TOLERANCE:e}");
+        say!("every gradient is right: no relative error above {TOLERANCE:e}");
         Ok(())
     }
 }

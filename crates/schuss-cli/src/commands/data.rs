@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::events::say;
 use crate::failure::Result;
 
 #[derive(Debug, Subcommand)]
@@ -37,6 +38,6 @@ pub fn run(Command::Fetch(fetch): Command) -> Result<()> {
     };
     let folder = schuss_data::fetch(&fetch.name, fetch.mirror.as_deref(), fetch.data_dir.as_deref(), on_progress);
     bar.finish_and_clear();
-    println!("{}: {}", fetch.name, folder?.display());
+    say!("{}: {}", fetch.name, folder?.display());
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{open_data_for, read_model, threads, with_precision};
 use crate::events;
+use crate::events::say;
 use crate::failure::{Failure, Result};
 
 #[derive(Args, Debug)]
@@ -48,17 +49,17 @@ pub fn run(arguments: Arguments) -> Result<()> {
         events::print(&json!({ "rows": dataset.rows(), "metrics": events::metrics(metrics) }));
         return Ok(());
     }
-    println!("rows      {}", dataset.rows());
-    println!("loss      {:.6}", metrics.loss);
+    say!("rows      {}", dataset.rows());
+    say!("loss      {:.6}", metrics.loss);
     match metrics.scores {
         Scores::Classification { accuracy, log_loss } => {
-            println!("accuracy  {:.2} %", 100.0 * accuracy);
+            say!("accuracy  {:.2} %", 100.0 * accuracy);
             if let Some(log_loss) = log_loss {
-                println!("log loss  {log_loss:.6} nats");
+                say!("log loss  {log_loss:.6} nats");
             }
         }
         Scores::Regression { rmse, mae, r2 } => {
-            println!("rmse      {rmse:.6}\nmae       {mae:.6}\nR²        {r2:.6}");
+            say!("rmse      {rmse:.6}\nmae       {mae:.6}\nR²        {r2:.6}");
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{read_model, with_precision};
 use crate::events;
+use crate::events::say;
 use crate::failure::Result;
 
 #[derive(Args, Debug)]
@@ -47,27 +48,27 @@ pub fn run(arguments: Arguments) -> Result<()> {
         return Ok(());
     }
     if !file.has_metadata {
-        println!("plain weights, without schuss's metadata: activations, loss and task are assumed");
+        say!("plain weights, without schuss's metadata: activations, loss and task are assumed");
     }
     let task = match model.task {
         Task::Classification { classes } => format!("classification, {classes} classes"),
         Task::Regression => format!("regression, {} outputs", network.outputs()),
     };
-    println!("task            {task}");
-    println!("layer           shape (outputs, inputs)  activation");
+    say!("task            {task}");
+    say!("layer           shape (outputs, inputs)  activation");
     for (i, layer) in network.layers().iter().enumerate() {
         let shape = format!("({}, {})", layer.outputs(), layer.inputs());
-        println!("layers.{i:<8} {shape:<24} {}", layer.activation().name());
+        say!("layers.{i:<8} {shape:<24} {}", layer.activation().name());
     }
-    println!("parameters      {} in {precision}", network.parameters().len());
-    println!("loss            {}", model.loss.name());
-    println!("softmax epsilon {:e}", network.last_activation().epsilon());
-    println!("scaling         {}", describe(&model.scaling));
+    say!("parameters      {} in {precision}", network.parameters().len());
+    say!("loss            {}", model.loss.name());
+    say!("softmax epsilon {:e}", network.last_activation().epsilon());
+    say!("scaling         {}", describe(&model.scaling));
     if model.task == Task::Regression {
-        println!("target scaling  {}", describe(&model.target_scaling));
+        say!("target scaling  {}", describe(&model.target_scaling));
     }
-    println!("example shape   {:?}", model.example_shape);
-    println!("weights_sha256  {sha256}");
+    say!("example shape   {:?}", model.example_shape);
+    say!("weights_sha256  {sha256}");
     Ok(())
 }
 

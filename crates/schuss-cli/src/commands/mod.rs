@@ -64,7 +64,9 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Data(command) => data::run(command),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "schuss", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "schuss", &mut script);
+            crate::events::write(format_args!("{}", String::from_utf8_lossy(&script)));
             Ok(())
         }
     }
@@ -81,7 +83,7 @@ fn open_data(name: &str, data_dir: Option<PathBuf>, task: Option<&str>) -> Resul
     let task = task.map(|task| if task == "regression" { Task::Regression } else { Task::Classification });
     let data = schuss_data::open(name, &OpenOptions { data_dir, task })?;
     // Checked before anything is split off, so that a message counts rows as the file does.
-    for (part, examples) in [("x_train", Some(&data.train)), ("x_test", data.test.as_ref())] {
+    for (part, examples) in [("x_train, y_train", Some(&data.train)), ("x_test, y_test", data.test.as_ref())] {
         if let Some(Err(error)) = examples.map(|examples| examples.dataset().map(drop)) {
             return Err(Failure::Failed(format!("{name}: {part}: {error}")));
         }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{open_data, threads, with_precision};
 use crate::events;
+use crate::events::say;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::plan::Plan;
@@ -69,6 +70,7 @@ fn run_plan<T: Real>(plan: &Plan, data: &Data, run: RunArguments) -> Result<()> 
     let test = data.test.as_ref().map(|test| test.dataset()).transpose()?;
     let mut model = plan.model::<T>(train)?;
     let settings = plan.settings()?;
+    test.map_or(Ok(()), |test| model.check(test))?;
 
     let out = run.out.unwrap_or_else(|| RunFolder::default_path(&data.name));
     let mut folder = RunFolder::create(out, &plan.options)?;
@@ -87,15 +89,18 @@ fn run_plan<T: Real>(plan: &Plan, data: &Data, run: RunArguments) -> Result<()> 
     reporter.bar.finish_and_clear();
     recording?;
     match result {
-        Ok(_) => {
+        Ok(summary) => {
             model.save(&model_path)?;
             let sha256 = weights_sha256(&model.network);
-            let done = json!({
+            let mut done = json!({
                 "event": "done",
                 "model": model_path.display().to_string(),
                 "train_seconds": events::number(reporter.train_seconds),
                 "weights_sha256": sha256,
             });
+            if reporter.has_diverged {
+                done["kept_epoch"] = summary.kept_epoch.into();
+            }
             folder.record(&done)?;
             reporter.done(&done);
             Ok(())
@@ -167,9 +172,9 @@ impl<'a> Reporter<'a> {
         }
         let origin = if self.data.test_is_split { "a fixed 20 % of the rows, split off" } else { "the data's own" };
         let test = test.map_or("no test rows".into(), |rows| format!("{rows} test rows ({origin})"));
-        println!("{}: {train} training rows, {test}", self.data.name);
+        say!("{}: {train} training rows, {test}", self.data.name);
         let sizes: Vec<_> = model.network.sizes().iter().map(usize::to_string).collect();
-        println!(
+        say!(
             "network {}: {} parameters, {}, {}, loss {}",
             sizes.join("-"),
             model.network.parameters().len(),
@@ -178,9 +183,9 @@ impl<'a> Reporter<'a> {
             model.loss.name()
         );
         for reason in &self.plan.reasons {
-            println!("chosen: {reason}");
+            say!("chosen: {reason}");
         }
-        println!("{} threads, {}, {}", threads.count(), Isa::current().name(), T::NAME);
+        say!("{} threads, {}, {}", threads.count(), Isa::current().name(), T::NAME);
     }
 
     /// The event to record, if it is one.
@@ -215,9 +220,9 @@ impl<'a> Reporter<'a> {
                     let text = progress::line(epoch, train, test, self.epoch_seconds);
                     self.bar.suspend(|| {
                         if epoch == -1 {
-                            println!("{}", progress::head(train, test.is_some()));
+                            say!("{}", progress::head(train, test.is_some()));
                         }
-                        println!("{text}");
+                        say!("{text}");
                     });
                 }
                 self.last = Some((train, test));
@@ -233,16 +238,18 @@ impl<'a> Reporter<'a> {
             return events::print(done);
         }
         let rate = self.operations / self.train_seconds.max(f64::MIN_POSITIVE) / 1e9;
-        println!("trained in {:.2} s ({rate:.0} GFLOP/s)", self.train_seconds);
-        if let Some((_, Some(test))) = self.last {
+        say!("trained in {:.2} s ({rate:.0} GFLOP/s)", self.train_seconds);
+        if let Some(epoch) = done.get("kept_epoch") {
+            say!("the model has the parameters of epoch {epoch}, the last with finite numbers (-1: before training)");
+        } else if let Some((_, Some(test))) = self.last {
             match test.scores {
-                schuss::Scores::Classification { accuracy, .. } => println!("test accuracy {:.2} %", 100.0 * accuracy),
+                schuss::Scores::Classification { accuracy, .. } => say!("test accuracy {:.2} %", 100.0 * accuracy),
                 schuss::Scores::Regression { rmse, mae, r2 } => {
-                    println!("test rmse {rmse:.4}, mae {mae:.4}, R² {r2:.4}");
+                    say!("test rmse {rmse:.4}, mae {mae:.4}, R² {r2:.4}");
                 }
             }
         }
-        println!("weights_sha256 {}", done["weights_sha256"].as_str().unwrap_or_default());
-        println!("model: {}", done["model"].as_str().unwrap_or_default());
+        say!("weights_sha256 {}", done["weights_sha256"].as_str().unwrap_or_default());
+        say!("model: {}", done["model"].as_str().unwrap_or_default());
     }
 }

@@ -108,6 +108,8 @@ pub struct Summary {
     pub steps: u64,
     /// Whether a callback ended it.
     pub stopped: bool,
+    /// The epoch whose parameters the model has: the last one, or the last good one where a run went on without numbers.
+    pub kept_epoch: i64,
     /// The last metrics of the training data.
     pub train: Metrics,
     /// The last metrics of the test data.
@@ -130,9 +132,6 @@ pub fn train<T: Real>(
     mut on_event: impl FnMut(Event) -> Control + Send,
 ) -> Result<Summary> {
     test.map_or(Ok(()), |test| model.check(test))?;
-    if !are_finite(&model.network) {
-        return Err(Error::value("initial parameters", "finite numbers", "infinity or NaN"));
-    }
     threads.install(|| run(model, train, test, settings, threads, &mut on_event))
 }
 
@@ -150,10 +149,12 @@ fn run<T: Real>(
     let mut order = vec![0; train.rows()];
     let mut step = 0;
     let mut stop = false;
+    let mut is_lost = false;
 
     let mut summary = Summary {
         steps: 0,
         stopped: false,
+        kept_epoch: -1,
         train: trainer.evaluate(train),
         test: test.map(|test| trainer.evaluate(test)),
     };
@@ -183,22 +184,26 @@ fn run<T: Real>(
         summary = Summary {
             steps: step,
             stopped: stop,
+            kept_epoch: good.epoch,
             train: trainer.evaluate(train),
             test: test.map(|test| trainer.evaluate(test)),
         };
         if summary.train.loss.is_finite() && are_finite(&trainer.model.network) {
             good.keep(&trainer.model.network, epoch);
+            is_lost = false;
         } else if settings.on_divergence == OnDivergence::Stop {
             good.restore(trainer.model);
             return Err(good.diverged(step.saturating_sub(1), epoch, learning_rate));
+        } else {
+            is_lost = true;
         }
         stop |=
             on_event(Event::Epoch { epoch: epoch as i64, train: summary.train, test: summary.test }) == Control::Stop;
     }
-    if !are_finite(&trainer.model.network) {
+    if is_lost {
         good.restore(trainer.model);
     }
-    Ok(Summary { stopped: stop, ..summary })
+    Ok(Summary { stopped: stop, kept_epoch: good.epoch, ..summary })
 }
 
 fn are_finite<T: Real>(network: &Network<T>) -> bool {
