@@ -1,4 +1,4 @@
-//! The settings of a run: defined once, for the parser, the help and `config.toml`.
+//! The settings of a run: one struct for the parser, the help and `config.toml`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

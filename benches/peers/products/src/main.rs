@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 use schuss_kernels::{Start, Threads, fma_burst, gemm};
 
 /// Rows, columns and inner dimension of a product, and which of its operands are read transposed.
@@ -30,10 +30,10 @@ fn seconds(repetitions: usize, f: &mut dyn FnMut()) -> f64 {
     start.elapsed().as_secs_f64() / repetitions as f64
 }
 
-fn faer_view(matrix: ArrayView2<f32>) -> MatRef<f32> {
-    let [rows, columns] = matrix.strides() else { unreachable!() };
-    // SAFETY: the pointer, shape and strides are those of a live view.
-    unsafe { MatRef::from_raw_parts(matrix.as_ptr(), matrix.nrows(), matrix.ncols(), *rows, *columns) }
+/// The same matrix for faer; `transposed` where the product reads it so.
+fn faer_view(stored: &Array2<f32>, transposed: bool) -> MatRef<'_, f32> {
+    let view = MatRef::from_row_major_slice(stored.as_slice().unwrap(), stored.nrows(), stored.ncols());
+    if transposed { view.transpose() } else { view }
 }
 
 fn main() {
@@ -45,8 +45,10 @@ fn main() {
     println!("FMA peak of one thread: {peak:.0} GFLOP/s");
     println!("{:<14}  {:>18}  {:>6}  {:>6}  ours / faer  share of peak", "product", "m x n x k", "ours", "faer");
     for (name, [m, n, k], [ta, tb]) in PRODUCTS {
-        let [a, b] = [if ta { matrix(k, m) } else { matrix(m, k) }, if tb { matrix(n, k) } else { matrix(k, n) }];
-        let [a, b] = [if ta { a.t() } else { a.view() }, if tb { b.t() } else { b.view() }];
+        let [stored_a, stored_b] =
+            [if ta { matrix(k, m) } else { matrix(m, k) }, if tb { matrix(n, k) } else { matrix(k, n) }];
+        let a = if ta { stored_a.t() } else { stored_a.view() };
+        let b = if tb { stored_b.t() } else { stored_b.view() };
         let [mut c, mut d] = [matrix(m, n), matrix(m, n)];
         let flop = 2.0 * (m * n * k) as f64;
         let repetitions = (1e9 / flop).ceil() as usize;
@@ -55,12 +57,16 @@ fn main() {
             let ours = seconds(repetitions, &mut || gemm(&Threads::ONE, a, b, Start::Zero, c.view_mut()));
             let theirs = seconds(repetitions, &mut || {
                 let d = MatMut::from_row_major_slice_mut(d.as_slice_mut().unwrap(), m, n);
-                matmul(d, Accum::Replace, faer_view(a), faer_view(b), 1.0, Par::Seq);
+                matmul(d, Accum::Replace, faer_view(&stored_a, ta), faer_view(&stored_b, tb), 1.0, Par::Seq);
             });
             best = [best[0].min(ours), best[1].min(theirs)];
         }
         let [ours, theirs] = best.map(|seconds| flop / seconds / 1e9);
         let shape = format!("{m} x {n} x {k}");
-        println!("{name:<14}  {shape:>18}  {ours:>6.0}  {theirs:>6.0}  {:>11.2}  {:>11.0} %", ours / theirs, 100.0 * ours / peak);
+        println!(
+            "{name:<14}  {shape:>18}  {ours:>6.0}  {theirs:>6.0}  {:>11.2}  {:>11.0} %",
+            ours / theirs,
+            100.0 * ours / peak
+        );
     }
 }
