@@ -14,6 +14,16 @@ use crate::failure::{Failure, Result};
 
 #[derive(Args, Debug)]
 pub struct Arguments {
+    #[command(flatten)]
+    subject: Subject,
+    /// Print a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A model, and the rows of data that it is used on.
+#[derive(Args, Debug)]
+pub struct Subject {
     /// A model file, or a run folder
     model: PathBuf,
     /// digits, mnist, fashion-mnist, an NPZ file, or a folder of IDX files
@@ -21,24 +31,28 @@ pub struct Arguments {
     /// Which rows [default: the data's test part; all rows where it has none]
     #[arg(long, value_parser = ["test", "train"])]
     split: Option<String>,
-    /// Where named data sets are looked for
+    /// Where named data sets are looked for [default: $SCHUSS_DATA, ./data, the repository's data, the cache]
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
     /// Threads; never changes a result [default: all cores]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = crate::options::thread_count)]
-    threads: Option<usize>,
-    /// Print a JSON object
-    #[arg(long)]
-    json: bool,
+    pub threads: Option<usize>,
+}
+
+impl Subject {
+    /// The model, the rows, and whether these are all rows for want of a test part.
+    pub fn open(&self) -> Result<(ModelFile, Examples, bool)> {
+        let file = read_model(&self.model)?;
+        let data = open_data_for(&file, &self.data, self.data_dir.clone())?;
+        let all_rows = data.test.is_none() && self.split.is_none();
+        Ok((file, part(data, self.split.as_deref())?, all_rows))
+    }
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
-    let file = read_model(&arguments.model)?;
-    let data = open_data_for(&file, &arguments.data, arguments.data_dir)?;
-    let all_rows = data.test.is_none() && arguments.split.is_none();
-    let examples = part(data, arguments.split.as_deref())?;
+    let (file, examples, all_rows) = arguments.subject.open()?;
     let dataset = examples.dataset()?;
-    let metrics = with_precision!(file.precision, evaluate(&file, dataset, arguments.threads))?;
+    let metrics = with_precision!(file.precision, evaluate(&file, dataset, arguments.subject.threads))?;
     if all_rows {
         eprintln!(
             "note: these data have no test part, so these are all rows, those of the training included; --split test \
@@ -66,7 +80,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
 }
 
 /// The rows that are asked for: by default the data's own test part, all rows where there is none.
-pub fn part(data: Data, split: Option<&str>) -> Result<Examples> {
+fn part(data: Data, split: Option<&str>) -> Result<Examples> {
     match split {
         None => Ok(data.test.unwrap_or(data.train)),
         Some("train") => Ok(data.with_test_split().train),

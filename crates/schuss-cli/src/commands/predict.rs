@@ -8,35 +8,22 @@ use clap::Args;
 use ndarray::Array2;
 use schuss::{Features, ModelFile, Precision, Real, Task, argmax};
 
-use super::evaluate::part;
-use super::{open_data_for, read_model, threads, with_precision};
+use super::evaluate::Subject;
+use super::{threads, with_precision};
 use crate::failure::{Failure, Result};
 
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// A model file, or a run folder
-    model: PathBuf,
-    /// digits, mnist, fashion-mnist, an NPZ file, or a folder of IDX files
-    data: String,
+    #[command(flatten)]
+    subject: Subject,
     /// The CSV file [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Which rows [default: the data's test part; all rows where it has none]
-    #[arg(long, value_parser = ["test", "train"])]
-    split: Option<String>,
-    /// Where named data sets are looked for
-    #[arg(long, value_name = "FOLDER")]
-    data_dir: Option<PathBuf>,
-    /// Threads; never changes a result [default: all cores]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = crate::options::thread_count)]
-    threads: Option<usize>,
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
-    let file = read_model(&arguments.model)?;
-    let data = open_data_for(&file, &arguments.data, arguments.data_dir)?;
-    let examples = part(data, arguments.split.as_deref())?;
-    let csv = with_precision!(file.precision, csv(&file, examples.features.view(), arguments.threads))?;
+    let (file, examples, _) = arguments.subject.open()?;
+    let csv = with_precision!(file.precision, csv(&file, examples.features.view(), arguments.subject.threads))?;
     match arguments.output {
         Some(path) => Ok(schuss::write_atomically(&path, csv.as_bytes())?),
         None => match std::io::stdout().lock().write_all(csv.as_bytes()) {
