@@ -2,16 +2,26 @@
 //!
 //! A closure sees one element or one row at a time, so that the partition never shows in a result.
 
+use std::sync::{Mutex, PoisonError};
+
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 use crate::{Isa, Real, Threads};
 
 /// Fewer elements than this are not worth waking a thread.
-const SMALLEST_PART: usize = 1 << 15;
+const SMALLEST_PART: usize = 1 << 13;
+/// These loops wait for the memory: more threads than this do not make them faster.
+const MOST_PARTS: usize = 32;
 
 /// `x = f(x)` for every element.
 pub fn map<T: Real>(threads: &Threads, values: &mut [T], f: impl Fn(T) -> T + Sync) {
-    spread(threads, 1, values, &|values: &mut [T]| values.iter_mut().for_each(|x| *x = f(*x)));
+    spread(
+        threads,
+        1,
+        values,
+        #[inline(always)]
+        |values: &mut [T]| values.iter_mut().for_each(|x| *x = f(*x)),
+    );
 }
 
 /// `x = f(x, y)` for every pair of elements.
@@ -19,9 +29,15 @@ pub fn map<T: Real>(threads: &Threads, values: &mut [T], f: impl Fn(T) -> T + Sy
 /// # Panics
 /// The lengths differ.
 pub fn zip<T: Real>(threads: &Threads, values: &mut [T], other: &[T], f: impl Fn(T, T) -> T + Sync) {
-    spread(threads, 1, (values, other), &|(values, other): (&mut [T], &[T])| {
-        values.iter_mut().zip(other).for_each(|(x, &y)| *x = f(*x, y));
-    });
+    spread(
+        threads,
+        1,
+        (values, other),
+        #[inline(always)]
+        |(values, other): (&mut [T], &[T])| {
+            values.iter_mut().zip(other).for_each(|(x, &y)| *x = f(*x, y));
+        },
+    );
 }
 
 /// Calls `f` with a parameter and its gradient, for every one.
@@ -29,9 +45,15 @@ pub fn zip<T: Real>(threads: &Threads, values: &mut [T], other: &[T], f: impl Fn
 /// # Panics
 /// The lengths differ.
 pub fn update<T: Real>(threads: &Threads, parameters: &mut [T], gradient: &[T], f: impl Fn(&mut T, T) + Sync) {
-    spread(threads, 1, (parameters, gradient), &|(parameters, gradient): (&mut [T], &[T])| {
-        parameters.iter_mut().zip(gradient).for_each(|(p, &g)| f(p, g));
-    });
+    spread(
+        threads,
+        1,
+        (parameters, gradient),
+        #[inline(always)]
+        |(parameters, gradient): (&mut [T], &[T])| {
+            parameters.iter_mut().zip(gradient).for_each(|(p, &g)| f(p, g));
+        },
+    );
 }
 
 /// Calls `f` with a parameter, its gradient and its two moments, for every one.
@@ -47,9 +69,15 @@ pub fn update_with_moments<T: Real>(
 ) {
     type Pieces<'a, T> = ((&'a mut [T], &'a [T]), (&'a mut [T], &'a mut [T]));
     let [first, second] = moments;
-    spread(threads, 1, ((parameters, gradient), (first, second)), &|((p, g), (m, v)): Pieces<T>| {
-        p.iter_mut().zip(g).zip(m.iter_mut().zip(v)).for_each(|((p, &g), (m, v))| f(p, g, m, v));
-    });
+    spread(
+        threads,
+        1,
+        ((parameters, gradient), (first, second)),
+        #[inline(always)]
+        |((p, g), (m, v)): Pieces<T>| {
+            p.iter_mut().zip(g).zip(m.iter_mut().zip(v)).for_each(|((p, &g), (m, v))| f(p, g, m, v));
+        },
+    );
 }
 
 /// Calls `f` with every row.
@@ -58,9 +86,15 @@ pub fn update_with_moments<T: Real>(
 /// The rows are not contiguous.
 pub fn map_rows<T: Real>(threads: &Threads, matrix: ArrayViewMut2<T>, f: impl Fn(&mut [T]) + Sync) {
     let columns = matrix.ncols();
-    spread(threads, columns, matrix, &|mut matrix: ArrayViewMut2<T>| {
-        matrix.rows_mut().into_iter().for_each(|row| f(row.into_slice().expect(CONTIGUOUS)));
-    });
+    spread(
+        threads,
+        columns,
+        matrix,
+        #[inline(always)]
+        |mut matrix: ArrayViewMut2<T>| {
+            matrix.rows_mut().into_iter().for_each(|row| f(row.into_slice().expect(CONTIGUOUS)));
+        },
+    );
 }
 
 /// Calls `f` with every row and the same row of `other`.
@@ -74,11 +108,17 @@ pub fn zip_rows<T: Real>(
     f: impl Fn(&mut [T], &[T]) + Sync,
 ) {
     let columns = matrix.ncols();
-    spread(threads, columns, (matrix, other), &|(mut matrix, other): (ArrayViewMut2<T>, ArrayView2<T>)| {
-        matrix.rows_mut().into_iter().zip(other.rows()).for_each(|(row, other)| {
-            f(row.into_slice().expect(CONTIGUOUS), other.to_slice().expect(CONTIGUOUS));
-        });
-    });
+    spread(
+        threads,
+        columns,
+        (matrix, other),
+        #[inline(always)]
+        |(mut matrix, other): (ArrayViewMut2<T>, ArrayView2<T>)| {
+            matrix.rows_mut().into_iter().zip(other.rows()).for_each(|(row, other)| {
+                f(row.into_slice().expect(CONTIGUOUS), other.to_slice().expect(CONTIGUOUS));
+            });
+        },
+    );
 }
 
 /// Calls `f` with every one of `indices` and the row of `matrix` in its place.
@@ -92,11 +132,17 @@ pub fn gather_rows<T: Real>(
     f: impl Fn(u32, &mut [T]) + Sync,
 ) {
     let columns = matrix.ncols();
-    spread(threads, columns, (matrix, indices), &|(mut matrix, indices): (ArrayViewMut2<T>, &[u32])| {
-        matrix.rows_mut().into_iter().zip(indices).for_each(|(row, &index)| {
-            f(index, row.into_slice().expect(CONTIGUOUS));
-        });
-    });
+    spread(
+        threads,
+        columns,
+        (matrix, indices),
+        #[inline(always)]
+        |(mut matrix, indices): (ArrayViewMut2<T>, &[u32])| {
+            matrix.rows_mut().into_iter().zip(indices).for_each(|(row, &index)| {
+                f(index, row.into_slice().expect(CONTIGUOUS));
+            });
+        },
+    );
 }
 
 /// `sums[j] = Σ_i matrix[i][j]`, every column in the order of its rows.
@@ -105,12 +151,18 @@ pub fn gather_rows<T: Real>(
 /// The length of `sums` is not the number of columns, or rows are not contiguous.
 pub fn sum_rows<T: Real>(threads: &Threads, matrix: ArrayView2<T>, sums: &mut [T]) {
     let rows = matrix.nrows();
-    spread(threads, rows, (sums, Columns(matrix)), &|(sums, Columns(matrix)): (&mut [T], Columns<T>)| {
-        sums.fill(T::ZERO);
-        for row in matrix.rows() {
-            sums.iter_mut().zip(row.to_slice().expect(CONTIGUOUS)).for_each(|(sum, &x)| *sum += x);
-        }
-    });
+    spread(
+        threads,
+        rows,
+        (sums, Columns(matrix)),
+        #[inline(always)]
+        |(sums, Columns(matrix)): (&mut [T], Columns<T>)| {
+            sums.fill(T::ZERO);
+            for row in matrix.rows() {
+                sums.iter_mut().zip(row.to_slice().expect(CONTIGUOUS)).for_each(|(sum, &x)| *sum += x);
+            }
+        },
+    );
 }
 
 const CONTIGUOUS: &str = "rows are contiguous";
@@ -183,23 +235,23 @@ impl<A: Pieces, B: Pieces> Pieces for (A, B) {
 }
 
 /// Calls `f` with `pieces`, cut for as many threads as `size_of_one * length` elements are worth.
-fn spread<P: Pieces>(threads: &Threads, size_of_one: usize, pieces: P, f: &(impl Fn(P) + Sync)) {
-    let parts = threads.parts(pieces.len() * size_of_one, SMALLEST_PART);
+fn spread<P: Pieces>(threads: &Threads, size_of_one: usize, pieces: P, f: impl Fn(P) + Sync) {
+    let parts = threads.parts(pieces.len() * size_of_one, SMALLEST_PART).min(MOST_PARTS);
     if parts == 1 {
-        run(pieces, f);
-    } else {
-        threads.install(|| halve(pieces, parts, f));
+        return run(pieces, &f);
     }
-}
-
-fn halve<P: Pieces>(pieces: P, parts: usize, f: &(impl Fn(P) + Sync)) {
-    if parts == 1 {
-        return run(pieces, f);
+    let cells: [Mutex<Option<P>>; MOST_PARTS] = [const { Mutex::new(None) }; MOST_PARTS];
+    let mut rest = pieces;
+    for (part, cell) in cells[..parts].iter().enumerate() {
+        let length = rest.len() / (parts - part);
+        let (piece, others) = rest.split_at(length);
+        *cell.lock().unwrap_or_else(PoisonError::into_inner) = Some(piece);
+        rest = others;
     }
-    let left_parts = parts / 2;
-    let middle = pieces.len() * left_parts / parts;
-    let (left, right) = pieces.split_at(middle);
-    rayon::join(|| halve(left, left_parts, f), || halve(right, parts - left_parts, f));
+    threads.for_each(parts, |part| {
+        let piece = cells[part].lock().unwrap_or_else(PoisonError::into_inner).take();
+        piece.into_iter().for_each(|piece| run(piece, &f));
+    });
 }
 
 /// The instruction set in use, around the whole loop.

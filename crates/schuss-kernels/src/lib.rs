@@ -11,12 +11,14 @@
 mod elementwise;
 mod gemm;
 mod isa;
+mod math;
 mod peak;
 mod real;
 mod threads;
+mod transpose;
 
 pub use elementwise::{gather_rows, map, map_rows, sum_rows, update, update_with_moments, zip, zip_rows};
-pub use gemm::{Start, gemm};
+pub use gemm::{Compute, Fused, Products, gemm};
 pub use isa::{Isa, IsaError};
 pub use peak::fma_burst;
 pub use real::Real;

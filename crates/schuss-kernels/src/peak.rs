@@ -8,10 +8,8 @@ use crate::{Isa, Real, Threads};
 /// and returns how many floating-point operations that were: two for each lane. Divide by the time it took to get the
 /// peak of the machine.
 pub fn fma_burst<T: Real>(threads: &Threads, iterations: usize) -> f64 {
-    threads.install(|| {
-        threads.for_each(threads.count(), |_| {
-            std::hint::black_box(Isa::highest().run(Burst { iterations, factor: T::from_f64(0.999) }));
-        });
+    threads.for_each(threads.count(), |_| {
+        std::hint::black_box(Isa::highest().run(Burst { iterations, factor: T::from_f64(0.999) }));
     });
     let operations = Isa::highest().run(OperationsPerIteration::<T>(std::marker::PhantomData));
     (threads.count() * iterations * operations) as f64
@@ -47,12 +45,13 @@ impl<T: Real> Burst<T> {
                 *sum = T::mul_add(simd, *sum, factor, factor);
             }
         }
-        let total = sums.into_iter().reduce(|a, b| T::add_vectors(simd, a, b));
+        let mut total = sums[0];
+        for sum in sums {
+            total = T::mul_add(simd, sum, factor, total);
+        }
         // The first lane is enough to keep the work alive.
-        total.map_or(T::ZERO, |total| {
-            // SAFETY: a vector begins with its first lane.
-            unsafe { std::ptr::from_ref(&total).cast::<T>().read_unaligned() }
-        })
+        // SAFETY: a vector begins with its first lane.
+        unsafe { std::ptr::from_ref(&total).cast::<T>().read_unaligned() }
     }
 }
 

@@ -20,7 +20,7 @@
 //! a saturated network still learns. With e = 0 the two are the same.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
-use schuss_kernels::{map, map_rows, zip, zip_rows};
+use schuss_kernels::{Fused, map, map_rows, zip, zip_rows};
 
 use crate::{Error, Real, Result, Threads};
 
@@ -115,6 +115,23 @@ impl Activation {
         matches!(self, Self::Relu | Self::LeakyRelu)
     }
 
+    /// What a product `x·Wᵀ` is fused with so that this activation follows it, and what is left to apply.
+    pub(crate) fn fuse<T>(self, bias: &[T]) -> (Fused<'_, T>, Self) {
+        match self {
+            Self::Relu => (Fused::BiasRelu(bias), Self::Identity),
+            other => (Fused::Bias(bias), other),
+        }
+    }
+
+    /// What a product `dz·W` is fused with so that its result passes this activation, whose output is `a`, and what
+    /// is left of [`Activation::chain`].
+    pub(crate) fn fuse_chain<T>(self, a: ArrayView2<'_, T>) -> (Fused<'_, T>, Self) {
+        match self {
+            Self::Relu => (Fused::ReluMask(a), Self::Identity),
+            other => (Fused::Nothing, other),
+        }
+    }
+
     /// `a = f(a)`. A NaN stays one.
     pub fn apply<T: Real>(self, threads: &Threads, mut a: ArrayViewMut2<T>) {
         let slope = T::from_f64(LEAKY_SLOPE);
@@ -171,13 +188,11 @@ fn softmax_chain<T: Real>(d: &mut [T], p: &[T]) {
 }
 
 /// 1 / (1 + exp(-z)), by way of exp(z) where z < 0, so that no exponential overflows.
+#[inline(always)]
 pub(crate) fn sigmoid<T: Real>(z: T) -> T {
-    if z < T::ZERO {
-        let e = z.exp();
-        e / (T::ONE + e)
-    } else {
-        T::ONE / (T::ONE + (-z).exp())
-    }
+    let is_negative = z < T::ZERO;
+    let e = (if is_negative { z } else { -z }).exp();
+    (if is_negative { e } else { T::ONE }) / (T::ONE + e)
 }
 
 /// Φ(z) = (1 + erf(z/√2)) / 2.

@@ -1,9 +1,9 @@
 //! The fully connected layer: its forward and its backward.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
-use schuss_kernels::{Start, gemm, sum_rows};
+use schuss_kernels::{Compute, Fused, gemm, sum_rows};
 
-use crate::{Activation, Real, Threads};
+use crate::{Activation, Real};
 
 /// Fully connected layer, `a = f(x·Wᵀ + b)`.
 ///
@@ -27,42 +27,43 @@ impl Dense {
     /// ([`Activation::keeps_logits`]).
     pub fn forward<T: Real>(
         &self,
-        threads: &Threads,
+        compute: &Compute,
         parameters: &[T],
         x: ArrayView2<T>,
         mut z: ArrayViewMut2<T>,
         mut a: ArrayViewMut2<T>,
     ) {
         let (weight, bias) = self.views(parameters);
-        gemm(threads, x, weight.t(), Start::Bias(bias), a.view_mut()); // z = x·Wᵀ + 1·bᵀ
+        let (with_bias, rest) = self.activation.fuse(bias);
+        gemm(compute, x, weight.t(), with_bias, a.view_mut()); // z = x·Wᵀ + 1·bᵀ
         if self.activation.keeps_logits() {
             z.assign(&a);
         }
-        self.activation.apply(threads, a); // a = f(z)
+        rest.apply(&compute.threads, a); // a = f(z), unless the product did it
     }
 
-    /// Overwrites `gradient`, and `dx` if there is one. `d` is ∂L/∂a on entry and ∂L/∂z on return; f′ comes from the
-    /// output `a`, so that z is stored only where that cannot be.
+    /// Overwrites `gradient`, and `dx` if there is one, with what its product is fused with. `d` is ∂L/∂a on entry and
+    /// ∂L/∂z on return; f′ comes from the output `a`, so that z is stored only where that cannot be.
     #[expect(clippy::too_many_arguments, reason = "the terms of the formulas")]
     pub fn backward<T: Real>(
         &self,
-        threads: &Threads,
+        compute: &Compute,
         parameters: &[T],
         x: ArrayView2<T>,
         z: ArrayView2<T>,
         a: ArrayView2<T>,
         mut d: ArrayViewMut2<T>,
         gradient: &mut [T],
-        dx: Option<ArrayViewMut2<T>>,
+        dx: Option<(ArrayViewMut2<T>, Fused<T>)>,
     ) {
         let (weight, _) = self.views(parameters);
         let (d_weight, d_bias) = self.views_mut(gradient);
-        self.activation.chain(threads, z, a, d.view_mut()); // dz = da ⊙ f′(z)
+        self.activation.chain(&compute.threads, z, a, d.view_mut()); // dz = da ⊙ f′(z)
         let dz = d.view();
-        gemm(threads, dz.t(), x, Start::Zero, d_weight); // dW = dzᵀ·x
-        sum_rows(threads, dz, d_bias); // db = Σ_batch dz
-        if let Some(dx) = dx {
-            gemm(threads, dz, weight, Start::Zero, dx); // dx = dz·W
+        gemm(compute, dz.t(), x, Fused::Nothing, d_weight); // dW = dzᵀ·x
+        sum_rows(&compute.threads, dz, d_bias); // db = Σ_batch dz
+        if let Some((dx, fused)) = dx {
+            gemm(compute, dz, weight, fused, dx); // dx = dz·W
         }
     }
 

@@ -1,9 +1,10 @@
 //! The kinds of layers.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
+use schuss_kernels::{Compute, Fused};
 
 use crate::dense::Dense;
-use crate::{Activation, Real, Threads};
+use crate::{Activation, Real};
 
 /// A layer of a network. Each kind has its forward and backward in a file of its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,14 +53,14 @@ impl Layer {
     /// See [`Dense::forward`].
     pub(crate) fn forward<T: Real>(
         &self,
-        threads: &Threads,
+        compute: &Compute,
         parameters: &[T],
         x: ArrayView2<T>,
         z: ArrayViewMut2<T>,
         a: ArrayViewMut2<T>,
     ) {
         match self {
-            Self::Dense(dense) => dense.forward(threads, parameters, x, z, a),
+            Self::Dense(dense) => dense.forward(compute, parameters, x, z, a),
         }
     }
 
@@ -67,17 +68,17 @@ impl Layer {
     #[expect(clippy::too_many_arguments, reason = "the terms of the formulas")]
     pub(crate) fn backward<T: Real>(
         &self,
-        threads: &Threads,
+        compute: &Compute,
         parameters: &[T],
         x: ArrayView2<T>,
         z: ArrayView2<T>,
         a: ArrayView2<T>,
         d: ArrayViewMut2<T>,
         gradient: &mut [T],
-        dx: Option<ArrayViewMut2<T>>,
+        dx: Option<(ArrayViewMut2<T>, Fused<T>)>,
     ) {
         match self {
-            Self::Dense(dense) => dense.backward(threads, parameters, x, z, a, d, gradient, dx),
+            Self::Dense(dense) => dense.backward(compute, parameters, x, z, a, d, gradient, dx),
         }
     }
 }

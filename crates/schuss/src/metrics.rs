@@ -60,7 +60,7 @@ impl<T: Real> Model<T> {
     pub fn evaluate(&self, dataset: Dataset, threads: &Threads) -> Result<Metrics> {
         self.check(dataset)?;
         let mut workspace = Workspace::new(&self.network, BATCH.min(dataset.rows()), threads);
-        Ok(threads.install(|| self.evaluate_in(dataset, &mut workspace)))
+        Ok(self.evaluate_in(dataset, &mut workspace))
     }
 
     /// [`Model::evaluate`] of a data set that was checked, in memory that is there already.

@@ -110,10 +110,8 @@ impl<T: Real> Model<T> {
             Task::Regression => self.network.outputs(),
         };
         let mut predictions = Array2::zeros((features.rows(), columns));
-        threads.install(|| {
-            self.for_each_batch(features, &mut workspace, |range, workspace| {
-                predictions.slice_axis_mut(Axis(0), range.into()).assign(&self.predictions(workspace.output()));
-            });
+        self.for_each_batch(features, &mut workspace, |range, workspace| {
+            predictions.slice_axis_mut(Axis(0), range.into()).assign(&self.predictions(workspace.output()));
         });
         Ok(predictions)
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
-use schuss_kernels::update;
+use schuss_kernels::{Fused, update};
 
 use crate::dense::Dense;
 use crate::workspace::{LayerMemory, first_rows, first_rows_mut};
@@ -182,7 +182,7 @@ impl<T: Real> Network<T> {
 
     /// [`Network::forward`] of the batch that was written into [`Workspace::input`].
     pub fn forward_input<'w>(&self, workspace: &'w mut Workspace<T>) -> ArrayView2<'w, T> {
-        let Workspace { threads, input, layers: memory, rows, .. } = workspace;
+        let Workspace { compute, input, layers: memory, rows, .. } = workspace;
         let rows = *rows;
         let mut offset = 0;
         for (i, layer) in self.layers.iter().enumerate() {
@@ -190,7 +190,7 @@ impl<T: Real> Network<T> {
             let (before, rest) = memory.split_at_mut(i);
             let x = first_rows(before.last().map_or(&*input, |previous| &previous.a), rows);
             let LayerMemory { z, a, .. } = &mut rest[0];
-            layer.forward(threads, parameters, x, first_rows_mut(z, rows), first_rows_mut(a, rows));
+            layer.forward(compute, parameters, x, first_rows_mut(z, rows), first_rows_mut(a, rows));
             offset += layer.parameter_count();
         }
         workspace.output()
@@ -230,21 +230,27 @@ impl<T: Real> Network<T> {
         last: Activation,
         mut d_input: Option<ArrayViewMut2<T>>,
     ) {
-        let Workspace { threads, input, layers: memory, gradient, rows } = workspace;
+        let Workspace { compute, input, layers: memory, gradient, rows } = workspace;
         let rows = *rows;
         let mut end = self.parameters.len();
+        let mut activation = last;
         for (i, layer) in self.layers.iter().enumerate().rev() {
             let range = end - layer.parameter_count()..end;
             end = range.start;
-            let layer = if i + 1 == self.layers.len() { layer.with_activation(last) } else { *layer };
+            let layer = layer.with_activation(activation);
             let (before, rest) = memory.split_at_mut(i);
             let (x, dx) = match before.last_mut() {
-                Some(previous) => (&previous.a, Some(first_rows_mut(&mut previous.d, rows))),
-                None => (&*input, d_input.take()),
+                Some(LayerMemory { a, d, .. }) => {
+                    // What the product with W can do of the layer before's f′, that layer need not.
+                    let (fused, left) = self.layers[i - 1].activation().fuse_chain(first_rows(a, rows));
+                    activation = left;
+                    (&*a, Some((first_rows_mut(d, rows), fused)))
+                }
+                None => (&*input, d_input.take().map(|dx| (dx, Fused::Nothing))),
             };
             let LayerMemory { z, a, d } = &mut rest[0];
             layer.backward(
-                threads,
+                compute,
                 &self.parameters[range.clone()],
                 first_rows(x, rows),
                 first_rows(z, rows),

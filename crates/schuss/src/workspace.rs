@@ -1,6 +1,7 @@
 //! The memory of a forward and a backward pass, laid out once.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use schuss_kernels::{Compute, Products};
 
 use crate::loss::Output;
 use crate::{Activation, Layer, Network, Real, Threads};
@@ -9,7 +10,7 @@ use crate::{Activation, Layer, Network, Real, Threads};
 /// the threads that do it. Made for batches of up to `capacity` rows; passes through it allocate nothing.
 #[derive(Debug)]
 pub struct Workspace<T> {
-    pub(crate) threads: Threads,
+    pub(crate) compute: Compute,
     pub(crate) input: Array2<T>,
     pub(crate) layers: Vec<LayerMemory<T>>,
     pub(crate) gradient: Vec<T>,
@@ -36,12 +37,18 @@ impl<T: Real> Workspace<T> {
             LayerMemory { z, a: matrix(capacity), d: matrix(capacity) }
         };
         Self {
-            threads: threads.clone(),
+            compute: Compute::from(threads),
             input: Array2::from_elem((capacity, network.inputs()), T::ZERO),
             layers: network.layers().iter().map(memory).collect(),
             gradient: vec![T::ZERO; network.parameters().len()],
             rows: 0,
         }
+    }
+
+    /// The same memory for passes with such matrix products.
+    pub fn with_products(mut self, products: Products) -> Self {
+        self.compute.products = products;
+        self
     }
 
     /// The most rows that fit.
@@ -51,7 +58,7 @@ impl<T: Real> Workspace<T> {
 
     /// The threads that passes use.
     pub fn threads(&self) -> &Threads {
-        &self.threads
+        &self.compute.threads
     }
 
     /// Starts a batch of `rows` rows: the matrix (rows, inputs) to write it into, before

@@ -48,16 +48,14 @@ fn check<T: Real>(threads: usize, optimizer: Optimizer, activation: Activation, 
     let threads = Threads::new(threads).unwrap();
     let mut trainer = Trainer::new(&mut model, data, &settings, &threads).unwrap();
     let order: Vec<u32> = (0..data.rows() as u32).rev().collect();
-    threads.install(|| {
-        let mut steps = |epochs: usize| {
-            for rows in (0..epochs).flat_map(|_| order.chunks(settings.batch_size)) {
-                assert!(trainer.step(rows, settings.learning_rate).is_some());
-            }
-        };
-        // Every thread meets its first piece of work within a few steps.
-        steps(50);
-        assert_eq!(allocations(|| steps(50)), 0, "{threads:?}, {optimizer:?}, {activation:?}, {loss:?}");
-    });
+    let mut steps = |epochs: usize| {
+        for rows in (0..epochs).flat_map(|_| order.chunks(settings.batch_size)) {
+            assert!(trainer.step(rows, settings.learning_rate).is_some());
+        }
+    };
+    // Every thread meets its first piece of work within a few steps.
+    steps(50);
+    assert_eq!(allocations(|| steps(50)), 0, "{threads:?}, {optimizer:?}, {activation:?}, {loss:?}");
 }
 
 #[test]

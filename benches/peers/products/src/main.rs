@@ -6,7 +6,7 @@ use std::time::Instant;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::Array2;
-use schuss_kernels::{Start, Threads, fma_burst, gemm};
+use schuss_kernels::{Compute, Fused, Threads, fma_burst, gemm};
 
 /// Rows, columns and inner dimension of a product, and which of its operands are read transposed.
 const PRODUCTS: [(&str, [usize; 3], [bool; 2]); 8] = [
@@ -37,6 +37,7 @@ fn faer_view(stored: &Array2<f32>, transposed: bool) -> MatRef<'_, f32> {
 }
 
 fn main() {
+    let compute = Compute::from(&Threads::ONE);
     let peak = (0..5).map(|_| {
         let start = Instant::now();
         fma_burst::<f32>(&Threads::ONE, 5_000_000) / start.elapsed().as_secs_f64() / 1e9
@@ -54,7 +55,7 @@ fn main() {
         let repetitions = (1e9 / flop).ceil() as usize;
         let mut best = [f64::MAX; 2];
         for _ in 0..9 {
-            let ours = seconds(repetitions, &mut || gemm(&Threads::ONE, a, b, Start::Zero, c.view_mut()));
+            let ours = seconds(repetitions, &mut || gemm(&compute, a, b, Fused::Nothing, c.view_mut()));
             let theirs = seconds(repetitions, &mut || {
                 let d = MatMut::from_row_major_slice_mut(d.as_slice_mut().unwrap(), m, n);
                 matmul(d, Accum::Replace, faer_view(&stored_a, ta), faer_view(&stored_b, tb), 1.0, Par::Seq);

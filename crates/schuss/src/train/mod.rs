@@ -129,10 +129,10 @@ pub fn train<T: Real>(
     test: Option<Dataset>,
     settings: &Settings,
     threads: &Threads,
-    mut on_event: impl FnMut(Event) -> Control + Send,
+    mut on_event: impl FnMut(Event) -> Control,
 ) -> Result<Summary> {
     test.map_or(Ok(()), |test| model.check(test))?;
-    threads.install(|| run(model, train, test, settings, threads, &mut on_event))
+    run(model, train, test, settings, threads, &mut on_event)
 }
 
 fn run<T: Real>(
@@ -141,7 +141,7 @@ fn run<T: Real>(
     test: Option<Dataset>,
     settings: &Settings,
     threads: &Threads,
-    on_event: &mut (impl FnMut(Event) -> Control + Send),
+    on_event: &mut impl FnMut(Event) -> Control,
 ) -> Result<Summary> {
     let total_steps = settings.total_steps(train.rows());
     let mut good = LastGood { parameters: model.network.parameters().to_vec(), epoch: -1 };

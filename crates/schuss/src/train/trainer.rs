@@ -55,8 +55,8 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         if !loss.is_finite() && self.on_divergence == OnDivergence::Stop {
             return None;
         }
-        let Workspace { threads, gradient, .. } = &self.workspace;
-        self.optimizer.step(threads, self.model.network.parameters_mut(), gradient, learning_rate);
+        let Workspace { compute, gradient, .. } = &self.workspace;
+        self.optimizer.step(&compute.threads, self.model.network.parameters_mut(), gradient, learning_rate);
         Some(loss)
     }
 

@@ -1,0 +1,81 @@
+//! A panel of `b` in the order in which the tiles read it: row after row, each a few vectors wide.
+
+use std::ops::Range;
+
+use pulp::Simd;
+
+use super::K_BLOCK;
+use super::tile::Operand;
+use crate::Real;
+use crate::real::lanes;
+
+/// The largest packed panel in bytes: K_BLOCK rows of three 64-byte vectors.
+const PANEL_BYTES: usize = K_BLOCK * 192;
+
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct CacheLine(#[expect(dead_code, reason = "memory that is read through pointers")] [u8; 64]);
+
+/// What a thread packs into.
+pub(super) struct Memory {
+    panel: Vec<CacheLine>,
+    units: Vec<CacheLine>,
+}
+
+impl Memory {
+    pub(super) const fn new() -> Self {
+        Self { panel: Vec::new(), units: Vec::new() }
+    }
+
+    /// Room for a panel of `b`.
+    pub(super) fn panel<U>(&mut self) -> *mut U {
+        grow(&mut self.panel, PANEL_BYTES)
+    }
+
+    /// Room for this many units of `a`.
+    pub(super) fn units<U>(&mut self, count: usize) -> *mut U {
+        grow(&mut self.units, count * size_of::<U>())
+    }
+}
+
+fn grow<U>(memory: &mut Vec<CacheLine>, bytes: usize) -> *mut U {
+    if memory.len() * 64 < bytes {
+        memory.resize(bytes.div_ceil(64), CacheLine([0; 64]));
+    }
+    memory.as_mut_ptr().cast()
+}
+
+/// Writes the block (`k`, `columns`) of `b` to `panel`: rows of `width` elements, zeros at the end of each.
+///
+/// # Safety
+/// The block lies within `b`; `panel` has room for it; `width` is a multiple of the vectors' length.
+#[inline(always)]
+pub(super) unsafe fn pack<S: Simd, T: Real>(
+    simd: S,
+    b: Operand<T>,
+    k: &Range<usize>,
+    columns: &Range<usize>,
+    width: usize,
+    panel: *mut T,
+) {
+    let lanes = lanes::<S, T>();
+    for column in (0..width).step_by(lanes) {
+        let count = columns.len().saturating_sub(column).min(lanes);
+        let tail = (count < lanes).then(|| T::first_lanes(simd, count));
+        // SAFETY: `at` stays within `b`, and row r of the panel begins at r * width.
+        unsafe {
+            let from = |row: usize| b.at(row, columns.start + column.min(columns.len()));
+            let to = |row: usize| panel.add((row - k.start) * width + column);
+            if b.strides[1] == 1 {
+                for row in k.clone() {
+                    T::store(simd, None, to(row), T::load(simd, tail, from(row)));
+                }
+            } else {
+                for row in k.clone().step_by(lanes) {
+                    let size = [count, lanes.min(k.end - row)];
+                    T::transpose(simd, from(row), b.strides, size, to(row), width);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! The innermost loop: tiles of `c` whose sums stay in registers.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView2, ArrayViewMut2};
+use pulp::{Simd, WithSimd};
+
+use super::pack::{Memory, pack};
+use super::{Fused, K_BLOCK};
+use crate::Real;
+use crate::real::lanes;
+
+/// An operand where it lies in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Operand<T> {
+    pub(super) pointer: *const T,
+    pub(super) strides: [isize; 2],
+}
+
+impl<T> Operand<T> {
+    fn new(view: ArrayView2<T>) -> Self {
+        Self { pointer: view.as_ptr(), strides: [view.strides()[0], view.strides()[1]] }
+    }
+
+    /// # Safety
+    /// The element lies within the operand.
+    #[inline(always)]
+    pub(super) unsafe fn at(self, row: usize, column: usize) -> *const T {
+        // SAFETY: by this function's contract.
+        unsafe { self.pointer.offset(row as isize * self.strides[0] + column as isize * self.strides[1]) }
+    }
+}
+
+/// Operands whose shapes were checked.
+#[derive(Clone, Copy)]
+pub(super) struct Product<T> {
+    pub(super) a: Operand<T>,
+    pub(super) b: Operand<T>,
+    pub(super) inner: usize,
+    fused: FusedPointer<T>,
+    c: *mut T,
+    c_stride: isize,
+}
+
+#[derive(Clone, Copy)]
+enum FusedPointer<T> {
+    Nothing,
+    Bias(*const T),
+    BiasRelu(*const T),
+    ReluMask(Operand<T>),
+}
+
+// SAFETY: the operands are only read, each part writes its own region of `c`, and the views that they come from outlive
+// the call.
+unsafe impl<T: Sync> Sync for Product<T> {}
+// SAFETY: as for `Sync`.
+unsafe impl<T: Send> Send for Product<T> {}
+
+impl<T: Real> Product<T> {
+    pub(super) fn new(a: ArrayView2<T>, b: ArrayView2<T>, fused: Fused<T>, c: &mut ArrayViewMut2<T>) -> Self {
+        let fused = match fused {
+            Fused::Nothing => FusedPointer::Nothing,
+            Fused::Bias(bias) => FusedPointer::Bias(bias.as_ptr()),
+            Fused::BiasRelu(bias) => FusedPointer::BiasRelu(bias.as_ptr()),
+            Fused::ReluMask(mask) => FusedPointer::ReluMask(Operand::new(mask)),
+        };
+        let inner = a.ncols();
+        Self { a: Operand::new(a), b: Operand::new(b), inner, fused, c: c.as_mut_ptr(), c_stride: c.strides()[0] }
+    }
+}
+
+/// A thread's region of a product.
+pub(super) struct Part<'m, T> {
+    pub(super) product: Product<T>,
+    pub(super) rows: Range<usize>,
+    pub(super) columns: Range<usize>,
+    pub(super) memory: &'m mut Memory,
+}
+
+/// What is multiplied, and how: the element of the operands, or a pair of them, for one step of the inner loop.
+pub(super) trait Arithmetic<S: Simd> {
+    /// Of the matrices.
+    type Real: Real;
+    /// What one step of the inner loop reads of a row of `a`.
+    type Unit: Copy;
+    /// The same of a few columns of `b`; also that of one row, repeated.
+    type Factors: Copy;
+    /// Inner indices of a unit.
+    const INNER: usize;
+
+    /// Every lane `unit`.
+    fn splat(simd: S, unit: Self::Unit) -> Self::Factors;
+
+    /// `sum + a·b`
+    fn mul_add(simd: S, a: Self::Factors, b: Self::Factors, sum: Vector<S, Self>) -> Vector<S, Self>;
+
+    /// The block (`rows`, `k`) of `a` in units, its first one at (0, 0).
+    ///
+    /// # Safety
+    /// The block lies within `a`.
+    unsafe fn units(
+        simd: S,
+        a: Operand<Self::Real>,
+        rows: &Range<usize>,
+        k: &Range<usize>,
+        memory: &mut Memory,
+    ) -> Operand<Self::Unit>;
+
+    /// Writes the block (`k`, `columns`) of `b` to `panel`: units of rows, each `width` wide, zeros at the end.
+    ///
+    /// # Safety
+    /// The block lies within `b`, `panel` holds its units, `width` is a multiple of the vectors' length.
+    unsafe fn pack(
+        simd: S,
+        b: Operand<Self::Real>,
+        k: &Range<usize>,
+        columns: &Range<usize>,
+        width: usize,
+        panel: *mut Self::Unit,
+    );
+}
+
+type Vector<S, A> = <<A as Arithmetic<S>>::Real as crate::real::Lanes>::Vector<S>;
+type Mask<S, A> = <<A as Arithmetic<S>>::Real as crate::real::Lanes>::Mask<S>;
+
+/// Elements as they are.
+pub(super) struct Exact<'m, T>(pub(super) Part<'m, T>);
+
+impl<S: Simd, T: Real> Arithmetic<S> for Exact<'_, T> {
+    type Real = T;
+    type Unit = T;
+    type Factors = T::Vector<S>;
+    const INNER: usize = 1;
+
+    #[inline(always)]
+    fn splat(simd: S, unit: T) -> T::Vector<S> {
+        T::splat(simd, unit)
+    }
+
+    #[inline(always)]
+    fn mul_add(simd: S, a: T::Vector<S>, b: T::Vector<S>, sum: T::Vector<S>) -> T::Vector<S> {
+        T::mul_add(simd, a, b, sum)
+    }
+
+    #[inline(always)]
+    unsafe fn units(_: S, a: Operand<T>, rows: &Range<usize>, k: &Range<usize>, _: &mut Memory) -> Operand<T> {
+        // SAFETY: by this function's contract.
+        Operand { pointer: unsafe { a.at(rows.start, k.start) }, strides: a.strides }
+    }
+
+    #[inline(always)]
+    unsafe fn pack(simd: S, b: Operand<T>, k: &Range<usize>, columns: &Range<usize>, width: usize, panel: *mut T) {
+        // SAFETY: by this function's contract.
+        unsafe { pack(simd, b, k, columns, width, panel) }
+    }
+}
+
+impl<T: Real> WithSimd for Exact<'_, T> {
+    type Output = ();
+
+    /// Tiles of `rows x vectors` sums: as many as the registers hold beside the factors.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // SAFETY: `gemm_at` checked the shapes and gave each part a region and a memory of its own.
+        unsafe {
+            if S::IS_SCALAR {
+                self.0.run::<S, Self, 2, 16>(simd);
+            } else if S::REGISTER_COUNT >= 32 {
+                self.0.run::<S, Self, 8, 3>(simd);
+            } else {
+                self.0.run::<S, Self, 6, 2>(simd);
+            }
+        }
+    }
+}
+
+/// Where a tile's sums begin.
+#[derive(Clone, Copy)]
+enum Begin<T> {
+    Zero,
+    /// The same for every row.
+    Bias(*const T),
+    /// The block before left them in `c`.
+    Sums,
+}
+
+/// What becomes of a tile's sums.
+#[derive(Clone, Copy)]
+enum End<T> {
+    Store,
+    Relu,
+    /// The mask's first element of the panel, and its rows' stride.
+    Mask(*const T, isize),
+}
+
+/// A panel of `b` and what is the same for all its tiles.
+#[derive(Clone, Copy)]
+struct Panel<U, T, M> {
+    b: *const U,
+    /// Of a row of `b`.
+    units: usize,
+    begin: Begin<T>,
+    end: End<T>,
+    /// The first element of the panel's columns in row 0.
+    c: *mut T,
+    /// The lanes of its last vector, unless they are all.
+    tail: Option<M>,
+}
+
+impl<T: Real> Part<'_, T> {
+    /// # Safety
+    /// The region lies within the product, and nothing else accesses it in `c`.
+    #[inline(always)]
+    pub(super) unsafe fn run<S: Simd, A: Arithmetic<S, Real = T>, const ROWS: usize, const VECTORS: usize>(
+        self,
+        simd: S,
+    ) {
+        let lanes = lanes::<S, T>();
+        let Self { product, rows, columns, memory } = self;
+        for k in (0..product.inner.max(1)).step_by(K_BLOCK) {
+            let k = k..(k + K_BLOCK).min(product.inner);
+            // SAFETY: as for this function.
+            let a = unsafe { A::units(simd, product.a, &rows, &k, memory) };
+            let mut column = columns.start;
+            while column < columns.end {
+                // The widest panel that the columns fill, but for the end of its last vector.
+                let left = (columns.end - column).div_ceil(lanes);
+                let vectors = [VECTORS, 2, 1].into_iter().find(|&vectors| vectors <= left).unwrap_or(1);
+                let columns = column..(column + vectors * lanes).min(columns.end);
+                column = columns.end;
+                let b = memory.panel();
+                // SAFETY: as for this function.
+                unsafe {
+                    match vectors {
+                        1 => product.panel::<S, A, ROWS, 1>(simd, a, b, &rows, &k, &columns),
+                        2 => product.panel::<S, A, ROWS, 2>(simd, a, b, &rows, &k, &columns),
+                        _ => product.panel::<S, A, ROWS, VECTORS>(simd, a, b, &rows, &k, &columns),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T: Real> Product<T> {
+    /// # Safety
+    /// `a` holds the units of (`rows`, `k`), `b` has room for those of (`k`, `columns`), which are at most `VECTORS`
+    /// vectors; nothing else accesses this region of `c`.
+    #[inline(always)]
+    unsafe fn panel<S: Simd, A: Arithmetic<S, Real = T>, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        simd: S,
+        a: Operand<A::Unit>,
+        b: *mut A::Unit,
+        rows: &Range<usize>,
+        k: &Range<usize>,
+        columns: &Range<usize>,
+    ) {
+        let lanes = lanes::<S, T>();
+        let is_last = k.end == self.inner;
+        // SAFETY: as for this function: pointers to the panel's columns in the bias, the mask and `c`.
+        let panel = unsafe {
+            A::pack(simd, self.b, k, columns, VECTORS * lanes, b);
+            Panel {
+                b: b.cast_const(),
+                units: k.len().div_ceil(A::INNER),
+                begin: match self.fused {
+                    _ if k.start > 0 => Begin::Sums,
+                    FusedPointer::Bias(bias) | FusedPointer::BiasRelu(bias) => Begin::Bias(bias.add(columns.start)),
+                    _ => Begin::Zero,
+                },
+                end: match self.fused {
+                    FusedPointer::BiasRelu(_) if is_last => End::Relu,
+                    FusedPointer::ReluMask(mask) if is_last => End::Mask(mask.at(0, columns.start), mask.strides[0]),
+                    _ => End::Store,
+                },
+                c: self.c.add(columns.start),
+                tail: (!columns.len().is_multiple_of(lanes)).then(|| T::first_lanes(simd, columns.len() % lanes)),
+            }
+        };
+        let mut row = rows.start;
+        // SAFETY: as for this function; the tiles stay within the rows.
+        unsafe {
+            let a_at = |row: usize| a.at(row - rows.start, 0);
+            while row + ROWS <= rows.end {
+                self.tile::<S, A, ROWS, VECTORS>(simd, a_at(row), a.strides, row, &panel);
+                row += ROWS;
+            }
+            if row + 4 <= rows.end {
+                self.tile::<S, A, 4, VECTORS>(simd, a_at(row), a.strides, row, &panel);
+                row += 4;
+            }
+            if row + 2 <= rows.end {
+                self.tile::<S, A, 2, VECTORS>(simd, a_at(row), a.strides, row, &panel);
+                row += 2;
+            }
+            if row < rows.end {
+                self.tile::<S, A, 1, VECTORS>(simd, a_at(row), a.strides, row, &panel);
+            }
+        }
+    }
+
+    /// # Safety
+    /// `a` points to the first unit of `row`, of `ROWS` that lie within the part; the panel is `VECTORS` vectors wide.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, A: Arithmetic<S, Real = T>, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        simd: S,
+        mut a: *const A::Unit,
+        a_strides: [isize; 2],
+        row: usize,
+        panel: &Panel<A::Unit, T, Mask<S, A>>,
+    ) {
+        let lanes = lanes::<S, T>();
+        let mut sums = [[T::splat(simd, T::ZERO); VECTORS]; ROWS];
+        // SAFETY: as for this function: rows, columns and units stay within the operands; `tail` keeps the last vector
+        // within its row.
+        unsafe {
+            let c = panel.c.offset(row as isize * self.c_stride);
+            match panel.begin {
+                Begin::Zero => {}
+                Begin::Bias(bias) => {
+                    for v in 0..VECTORS {
+                        let tail = if v + 1 == VECTORS { panel.tail } else { None };
+                        let bias = T::load(simd, tail, bias.add(v * lanes));
+                        for sums in &mut sums {
+                            sums[v] = bias;
+                        }
+                    }
+                }
+                Begin::Sums => {
+                    for (r, sums) in sums.iter_mut().enumerate() {
+                        for (v, sum) in sums.iter_mut().enumerate() {
+                            let tail = if v + 1 == VECTORS { panel.tail } else { None };
+                            *sum = T::load(simd, tail, c.offset(r as isize * self.c_stride).add(v * lanes));
+                        }
+                    }
+                }
+            }
+
+            let mut b = panel.b.cast::<A::Factors>();
+            for _ in 0..panel.units {
+                let factors: [A::Factors; VECTORS] = std::array::from_fn(
+                    #[inline(always)]
+                    |v| b.add(v).read_unaligned(),
+                );
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let x = A::splat(simd, *a.offset(r as isize * a_strides[0]));
+                    for (sum, factor) in sums.iter_mut().zip(factors) {
+                        *sum = A::mul_add(simd, x, factor, *sum);
+                    }
+                }
+                b = b.add(VECTORS);
+                a = a.offset(a_strides[1]);
+            }
+
+            match panel.end {
+                End::Store => {}
+                End::Relu => {
+                    for sum in sums.as_flattened_mut() {
+                        *sum = T::relu(simd, *sum);
+                    }
+                }
+                End::Mask(mask, stride) => {
+                    let mask = mask.offset(row as isize * stride);
+                    for (r, sums) in sums.iter_mut().enumerate() {
+                        for (v, sum) in sums.iter_mut().enumerate() {
+                            let tail = if v + 1 == VECTORS { panel.tail } else { None };
+                            let mask = T::load(simd, tail, mask.offset(r as isize * stride).add(v * lanes));
+                            *sum = T::where_positive(simd, mask, *sum);
+                        }
+                    }
+                }
+            }
+            for (r, sums) in sums.iter().enumerate() {
+                for (v, &sum) in sums.iter().enumerate() {
+                    let tail = if v + 1 == VECTORS { panel.tail } else { None };
+                    T::store(simd, tail, c.offset(r as isize * self.c_stride).add(v * lanes), sum);
+                }
+            }
+        }
+    }
+}

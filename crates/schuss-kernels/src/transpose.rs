@@ -1,0 +1,161 @@
+//! Small blocks of a matrix turned over: k inner indices of a few columns, as they lie in memory, into rows of a panel.
+
+use pulp::Simd;
+
+use crate::real::{Lanes, lanes};
+
+/// See [`Lanes::transpose`]: element by element.
+///
+/// # Safety
+/// As for [`Lanes::transpose`].
+#[inline(always)]
+pub(crate) unsafe fn elements<S: Simd, T: Lanes + Default>(
+    _: S,
+    from: *const T,
+    strides: [isize; 2],
+    [columns, rows]: [usize; 2],
+    to: *mut T,
+    width: usize,
+) {
+    // SAFETY: by this function's contract.
+    unsafe {
+        for column in 0..lanes::<S, T>() {
+            let from = from.offset(column.min(columns) as isize * strides[1]);
+            for row in 0..rows {
+                let value = if column < columns { *from.offset(row as isize * strides[0]) } else { T::default() };
+                *to.add(row * width + column) = value;
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::{avx512_f32, avx512_f64, turn_over_16};
+
+/// Whole blocks in registers: every step swaps blocks of half the size between two rows.
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use std::arch::x86_64::*;
+
+    /// See [`Lanes::transpose`](crate::real::Lanes::transpose), columns contiguous along the rows.
+    ///
+    /// # Safety
+    /// As for that function; the machine has AVX-512.
+    #[inline(always)]
+    pub(crate) unsafe fn avx512_f32(
+        from: *const f32,
+        stride: isize,
+        [columns, rows]: [usize; 2],
+        to: *mut f32,
+        width: usize,
+    ) {
+        // SAFETY: by this function's contract; nothing outside the mask is read.
+        unsafe {
+            let mask = (0xffff_u32 >> (16 - rows)) as __mmask16;
+            let mut block = [_mm512_setzero_ps(); 16];
+            for (column, line) in block.iter_mut().enumerate() {
+                if column < columns {
+                    *line = _mm512_maskz_loadu_ps(mask, from.offset(column as isize * stride));
+                }
+            }
+            let block = turn_over_16(block);
+            for (row, line) in block.into_iter().enumerate() {
+                if row < rows {
+                    _mm512_storeu_ps(to.add(row * width), line);
+                }
+            }
+        }
+    }
+
+    /// See [`avx512_f32`].
+    ///
+    /// # Safety
+    /// As for that function.
+    #[inline(always)]
+    pub(crate) unsafe fn avx512_f64(
+        from: *const f64,
+        stride: isize,
+        [columns, rows]: [usize; 2],
+        to: *mut f64,
+        width: usize,
+    ) {
+        // SAFETY: by this function's contract; nothing outside the mask is read.
+        unsafe {
+            let mask = (0xff_u32 >> (8 - rows)) as __mmask8;
+            let mut block = [_mm512_setzero_pd(); 8];
+            for (column, line) in block.iter_mut().enumerate() {
+                if column < columns {
+                    *line = _mm512_maskz_loadu_pd(mask, from.offset(column as isize * stride));
+                }
+            }
+            let block = turn_over_8(block);
+            for (row, line) in block.into_iter().enumerate() {
+                if row < rows {
+                    _mm512_storeu_pd(to.add(row * width), line);
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// The machine has AVX-512.
+    #[inline(always)]
+    pub(crate) unsafe fn turn_over_16(r: [__m512; 16]) -> [__m512; 16] {
+        // SAFETY: by this function's contract.
+        unsafe {
+            // Pairs of rows, then pairs of pairs: 4 x 4 blocks within each 128-bit lane.
+            let mut s = r;
+            for i in (0..16).step_by(4) {
+                let [t0, t1] = [_mm512_unpacklo_ps(r[i], r[i + 1]), _mm512_unpackhi_ps(r[i], r[i + 1])];
+                let [t2, t3] = [_mm512_unpacklo_ps(r[i + 2], r[i + 3]), _mm512_unpackhi_ps(r[i + 2], r[i + 3])];
+                let [t0, t1, t2, t3] = [t0, t1, t2, t3].map(
+                    #[inline(always)]
+                    |t| _mm512_castps_pd(t),
+                );
+                s[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(t0, t2));
+                s[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(t0, t2));
+                s[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(t1, t3));
+                s[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(t1, t3));
+            }
+            // The lanes among four rows.
+            let mut out = r;
+            for i in 0..4 {
+                let low = _mm512_shuffle_f32x4::<0b1000_1000>(s[i], s[i + 4]);
+                let high = _mm512_shuffle_f32x4::<0b1101_1101>(s[i], s[i + 4]);
+                let low_after = _mm512_shuffle_f32x4::<0b1000_1000>(s[i + 8], s[i + 12]);
+                let high_after = _mm512_shuffle_f32x4::<0b1101_1101>(s[i + 8], s[i + 12]);
+                out[i] = _mm512_shuffle_f32x4::<0b1000_1000>(low, low_after);
+                out[i + 8] = _mm512_shuffle_f32x4::<0b1101_1101>(low, low_after);
+                out[i + 4] = _mm512_shuffle_f32x4::<0b1000_1000>(high, high_after);
+                out[i + 12] = _mm512_shuffle_f32x4::<0b1101_1101>(high, high_after);
+            }
+            out
+        }
+    }
+
+    /// # Safety
+    /// The machine has AVX-512.
+    #[inline(always)]
+    unsafe fn turn_over_8(r: [__m512d; 8]) -> [__m512d; 8] {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let mut s = r;
+            for i in (0..8).step_by(2) {
+                s[i] = _mm512_unpacklo_pd(r[i], r[i + 1]);
+                s[i + 1] = _mm512_unpackhi_pd(r[i], r[i + 1]);
+            }
+            let mut out = r;
+            for i in 0..2 {
+                let low = _mm512_shuffle_f64x2::<0b1000_1000>(s[i], s[i + 2]);
+                let high = _mm512_shuffle_f64x2::<0b1101_1101>(s[i], s[i + 2]);
+                let low_after = _mm512_shuffle_f64x2::<0b1000_1000>(s[i + 4], s[i + 6]);
+                let high_after = _mm512_shuffle_f64x2::<0b1101_1101>(s[i + 4], s[i + 6]);
+                out[i] = _mm512_shuffle_f64x2::<0b1000_1000>(low, low_after);
+                out[i + 4] = _mm512_shuffle_f64x2::<0b1101_1101>(low, low_after);
+                out[i + 2] = _mm512_shuffle_f64x2::<0b1000_1000>(high, high_after);
+                out[i + 6] = _mm512_shuffle_f64x2::<0b1101_1101>(high, high_after);
+            }
+            out
+        }
+    }
+}
