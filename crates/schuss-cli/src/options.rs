@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
 
+/// The number types of a run.
+const PRECISION: [&str; 3] = ["f32", "f64", "bf16"];
+/// When the metrics are computed.
+const EVALUATE: [&str; 2] = ["each-epoch", "at-end"];
 /// What a loss that is not finite may do to a run.
 const ON_DIVERGENCE: [&str; 2] = ["stop", "go-on"];
 
@@ -95,12 +99,17 @@ pub struct Options {
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub no_shuffle: Option<bool>,
 
+    /// When the metrics over all rows are computed: before training and after every epoch, or once after the last step
+    /// [default: each-epoch]
+    #[arg(long, value_parser = EVALUATE)]
+    pub evaluate: Option<String>,
+
     /// Scaling of the features: none, standard (mean 0, deviation 1), or a number to divide by
     #[arg(long, value_name = "none|standard|X", allow_hyphen_values = true, value_parser = scale)]
     pub scale: Option<String>,
 
-    /// Number type of the computation and of the model
-    #[arg(long, value_parser = ["f32", "f64"])]
+    /// Number type of the computation and of the model; bf16: an f32 model whose products of training are bfloat16
+    #[arg(long, value_parser = PRECISION)]
     pub precision: Option<String>,
 
     /// Threads; never changes a result [default: all cores]
@@ -138,6 +147,7 @@ impl Options {
             init,
             from,
             no_shuffle,
+            evaluate,
             scale,
             precision,
             threads,
@@ -178,14 +188,15 @@ impl Options {
             value.map_or(Ok(0), |value| count(&value.to_string())).map_err(|error| format!("{name}: {error}"))?;
         }
         self.threads.map_or(Ok(0), |n| thread_count(&n.to_string())).map_err(|error| format!("threads: {error}"))?;
-        let words: [(&str, &Option<String>, &[&str]); 8] = [
+        let words: [(&str, &Option<String>, &[&str]); 9] = [
             ("task", &self.task, &["classification", "regression"]),
             ("activation", &self.activation, &Activation::ALL.map(Activation::name)),
             ("final", &self.last, &Activation::ALL.map(Activation::name)),
             ("loss", &self.loss, &Loss::ALL.map(Loss::name)),
             ("optimizer", &self.optimizer, &Optimizer::ALL.map(Optimizer::name)),
             ("schedule", &self.schedule, &Schedule::ALL.map(Schedule::name)),
-            ("precision", &self.precision, &["f32", "f64"]),
+            ("precision", &self.precision, &PRECISION),
+            ("evaluate", &self.evaluate, &EVALUATE),
             ("on-divergence", &self.on_divergence, &ON_DIVERGENCE),
         ];
         for (name, value, allowed) in words {

@@ -1,8 +1,8 @@
 //! From options and data to a run: everything that was not asked for is chosen here, with its reason.
 
 use schuss::{
-    Activation, Dataset, Features, Init, Loss, Model, ModelFile, Network, OnDivergence, Optimizer, Order, Precision,
-    Real, Scaling, Schedule, Settings, Targets, Task,
+    Activation, Dataset, Evaluation, Features, Init, Loss, Model, ModelFile, Network, OnDivergence, Optimizer, Order,
+    Precision, Products, Real, Scaling, Schedule, Settings, Targets, Task,
 };
 use schuss_data::Data;
 
@@ -147,7 +147,11 @@ impl Plan {
             });
         }
         options.no_shuffle.get_or_insert(false);
-        options.precision.get_or_insert_with(|| "f32".into());
+        let precision = options.precision.get_or_insert_with(|| "f32".into());
+        if precision == "bf16" && !Products::bf16_available() {
+            self.reasons.push("f32 products in place of bf16 ones: this machine or level lacks AVX512-BF16".into());
+        }
+        options.evaluate.get_or_insert_with(|| "each-epoch".into());
         options.seed.get_or_insert(0);
         options.task.get_or_insert_with(|| match self.task {
             Task::Classification { .. } => "classification".into(),
@@ -250,6 +254,8 @@ impl Plan {
             } else {
                 OnDivergence::Stop
             },
+            products: if chosen(&options.precision) == "bf16" { Products::Bf16 } else { Products::Exact },
+            evaluation: if chosen(&options.evaluate) == "at-end" { Evaluation::AtEnd } else { Evaluation::EachEpoch },
             order: if chosen(&options.no_shuffle) { Order::Sequential } else { Order::Shuffled { seed } },
         })
     }

@@ -2,10 +2,11 @@
 //!
 //! A closure sees one element or one row at a time, so that the partition never shows in a result.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
+use crate::meter::{Work, timed};
 use crate::{Isa, Real, Threads};
 
 /// Fewer elements than this are not worth waking a thread.
@@ -165,6 +166,52 @@ pub fn sum_rows<T: Real>(threads: &Threads, matrix: ArrayView2<T>, sums: &mut [T
     );
 }
 
+/// `Σ_i f(i, row i of matrix)` over `rows` rows, which are empty where there is no matrix. The rows are cut into at most
+/// 32 pieces, as their number says; each sums in its order, and the sums are added in theirs.
+///
+/// # Panics
+/// The matrix has another number of rows, or they are not contiguous.
+pub fn map_rows_sum<T: Real>(
+    threads: &Threads,
+    rows: usize,
+    matrix: Option<ArrayViewMut2<T>>,
+    f: impl Fn(usize, &mut [T]) -> f64 + Sync,
+) -> f64 {
+    const SMALLEST_PIECE: usize = 64;
+    let length = rows.div_ceil(MOST_PARTS).max(SMALLEST_PIECE);
+    let pieces = rows.div_ceil(length);
+    let cells: [Mutex<(Option<ArrayViewMut2<T>>, f64)>; MOST_PARTS] = [const { Mutex::new((None, 0.0)) }; MOST_PARTS];
+    if let Some(mut rest) = matrix {
+        assert_eq!(rest.nrows(), rows, "rows of the matrix");
+        for cell in &cells[..pieces] {
+            let middle = length.min(rest.nrows());
+            let (piece, others) = rest.split_at(Axis(0), middle);
+            lock(cell).0 = Some(piece);
+            rest = others;
+        }
+    }
+    let do_piece = |piece: usize| {
+        let (matrix, sum) = &mut *lock(&cells[piece]);
+        Isa::current().run(
+            #[inline(always)]
+            || {
+                for (i, row) in (piece * length..rows.min((piece + 1) * length)).enumerate() {
+                    *sum += match matrix {
+                        Some(matrix) => f(row, matrix.row_mut(i).into_slice().expect(CONTIGUOUS)),
+                        None => f(row, &mut []),
+                    };
+                }
+            },
+        );
+    };
+    timed(Work::Elementwise, || threads.for_each(pieces, do_piece));
+    cells[..pieces].iter().map(|cell| lock(cell).1).sum()
+}
+
+fn lock<X>(cell: &Mutex<X>) -> MutexGuard<'_, X> {
+    cell.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 const CONTIGUOUS: &str = "rows are contiguous";
 
 /// Something that can be cut in two at an index.
@@ -236,6 +283,10 @@ impl<A: Pieces, B: Pieces> Pieces for (A, B) {
 
 /// Calls `f` with `pieces`, cut for as many threads as `size_of_one * length` elements are worth.
 fn spread<P: Pieces>(threads: &Threads, size_of_one: usize, pieces: P, f: impl Fn(P) + Sync) {
+    timed(Work::Elementwise, || spread_untimed(threads, size_of_one, pieces, f));
+}
+
+fn spread_untimed<P: Pieces>(threads: &Threads, size_of_one: usize, pieces: P, f: impl Fn(P) + Sync) {
     let parts = threads.parts(pieces.len() * size_of_one, SMALLEST_PART).min(MOST_PARTS);
     if parts == 1 {
         return run(pieces, &f);
@@ -245,11 +296,11 @@ fn spread<P: Pieces>(threads: &Threads, size_of_one: usize, pieces: P, f: impl F
     for (part, cell) in cells[..parts].iter().enumerate() {
         let length = rest.len() / (parts - part);
         let (piece, others) = rest.split_at(length);
-        *cell.lock().unwrap_or_else(PoisonError::into_inner) = Some(piece);
+        *lock(cell) = Some(piece);
         rest = others;
     }
     threads.for_each(parts, |part| {
-        let piece = cells[part].lock().unwrap_or_else(PoisonError::into_inner).take();
+        let piece = lock(&cells[part]).take();
         piece.into_iter().for_each(|piece| run(piece, &f));
     });
 }

@@ -12,14 +12,16 @@ mod elementwise;
 mod gemm;
 mod isa;
 mod math;
+pub mod meter;
 mod peak;
 mod real;
 mod threads;
 mod transpose;
 
-pub use elementwise::{gather_rows, map, map_rows, sum_rows, update, update_with_moments, zip, zip_rows};
+pub use elementwise::{gather_rows, map, map_rows, map_rows_sum, sum_rows, update, update_with_moments, zip, zip_rows};
 pub use gemm::{Compute, Fused, Products, gemm};
 pub use isa::{Isa, IsaError};
+pub use meter::Work;
 pub use peak::fma_burst;
 pub use real::Real;
 pub use threads::Threads;

@@ -189,6 +189,8 @@ pub trait Real:
     /// The nearest number of this type.
     fn from_f64(x: f64) -> Self;
     /// Exact.
+    fn from_f32(x: f32) -> Self;
+    /// Exact.
     fn to_f64(self) -> f64;
     /// e to the power of `self`.
     fn exp(self) -> Self;
@@ -216,6 +218,10 @@ macro_rules! impl_real {
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
                 x as $real
+            }
+            #[inline(always)]
+            fn from_f32(x: f32) -> Self {
+                <$real>::from(x)
             }
             #[inline(always)]
             fn to_f64(self) -> f64 {

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use crate::meter::waiting;
+
 /// How often a thread looks for a loop before it goes to sleep: some tens of microseconds.
 const LOOKS: usize = 10_000;
 /// How often whoever waits for the others looks before it lets the system run somebody else.
@@ -181,15 +183,17 @@ impl Pool {
             wake.notify_all();
         }
         while self.shared.do_part() {}
-        let mut looks = 0;
-        while done.load(Ordering::Acquire) < parts {
-            looks += 1;
-            if looks < PATIENCE {
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
+        waiting(|| {
+            let mut looks = 0;
+            while done.load(Ordering::Acquire) < parts {
+                looks += 1;
+                if looks < PATIENCE {
+                    std::hint::spin_loop();
+                } else {
+                    std::thread::yield_now();
+                }
             }
-        }
+        });
         self.in_use.store(false, Ordering::Release);
         if let Some(panic) = job.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
             resume_unwind(panic);

@@ -167,6 +167,7 @@ impl Activation {
 }
 
 /// p = (1-e) s + e/n with s = softmax of the row; the row maximum is subtracted, so that no finite value overflows.
+#[inline(always)]
 fn softmax<T: Real>(row: &mut [T], epsilon: f64) {
     let max = row.iter().fold(row[0], |max, &z| if z > max { z } else { max });
     let mut sum = T::ZERO;
@@ -181,6 +182,7 @@ fn softmax<T: Real>(row: &mut [T], epsilon: f64) {
 }
 
 /// dz = p ⊙ (da - Σ da p): the Jacobian diag(p) - p pᵀ applied to da, without building it.
+#[inline(always)]
 fn softmax_chain<T: Real>(d: &mut [T], p: &[T]) {
     let mut dot = T::ZERO;
     d.iter().zip(p).for_each(|(&d, &p)| dot += d * p);
@@ -196,11 +198,13 @@ pub(crate) fn sigmoid<T: Real>(z: T) -> T {
 }
 
 /// Φ(z) = (1 + erf(z/√2)) / 2.
+#[inline(always)]
 fn normal_distribution<T: Real>(z: T) -> T {
     T::from_f64(0.5) * (T::ONE + (z * T::from_f64(std::f64::consts::FRAC_1_SQRT_2)).erf())
 }
 
 /// φ(z) = exp(-z²/2) / √(2π).
+#[inline(always)]
 fn normal_density<T: Real>(z: T) -> T {
     const INVERSE_SQRT_TAU: f64 = 0.398_942_280_401_432_7;
     T::from_f64(INVERSE_SQRT_TAU) * (T::from_f64(-0.5) * z * z).exp()

@@ -48,6 +48,33 @@ impl Features<'_> {
     }
 }
 
+/// A stored value.
+pub(crate) trait Value: Copy + Into<f64> {
+    /// The nearest number of that type; the way there is never through a wider one than it takes.
+    fn to_real<T: Real>(self) -> T;
+}
+
+impl Value for u8 {
+    #[inline(always)]
+    fn to_real<T: Real>(self) -> T {
+        T::from_f32(f32::from(self))
+    }
+}
+
+impl Value for f32 {
+    #[inline(always)]
+    fn to_real<T: Real>(self) -> T {
+        T::from_f32(self)
+    }
+}
+
+impl Value for f64 {
+    #[inline(always)]
+    fn to_real<T: Real>(self) -> T {
+        T::from_f64(self)
+    }
+}
+
 /// What is to be predicted, one for each example.
 #[derive(Clone, Copy, Debug)]
 pub enum Targets<'a> {
@@ -200,26 +227,32 @@ impl Scaling {
     /// The shapes do not fit together, or a row does not exist.
     pub fn gather<T: Real>(&self, threads: &Threads, features: Features, rows: &[u32], out: ArrayViewMut2<T>) {
         assert_eq!(out.dim(), (rows.len(), features.columns()), "shape of the batch");
-        with_view!(features, view => schuss_kernels::gather_rows(threads, rows, out, |row, out| {
-            self.scale(view.row(row as usize), out);
-        }));
+        with_view!(features, view => schuss_kernels::gather_rows(
+            threads,
+            rows,
+            out,
+            // Compiled for the instruction set in use where it is inlined into the kernel.
+            #[inline(always)]
+            |row, out| self.scale(view.row(row as usize), out),
+        ));
     }
 
     /// Overwrites `out` with the scaled `row`.
-    pub(crate) fn scale<X: Copy + Into<f64>, T: Real>(&self, row: ArrayView1<X>, out: &mut [T]) {
-        match row.as_slice() {
-            Some(row) => self.scale_row(row, out),
-            None => self.scale_row(&row.to_vec(), out),
-        }
-    }
-
     #[inline(always)]
-    fn scale_row<X: Copy + Into<f64>, T: Real>(&self, row: &[X], out: &mut [T]) {
+    pub(crate) fn scale<X: Value, T: Real>(&self, row: ArrayView1<X>, out: &mut [T]) {
+        let copy;
+        let row = match row.to_slice() {
+            Some(row) => row,
+            None => {
+                copy = row.to_vec();
+                &copy
+            }
+        };
         match self {
-            Self::None => out.iter_mut().zip(row).for_each(|(out, &x)| *out = T::from_f64(x.into())),
+            Self::None => out.iter_mut().zip(row).for_each(|(out, &x)| *out = x.to_real()),
             Self::Divide(divisor) => {
                 let divisor = T::from_f64(*divisor);
-                out.iter_mut().zip(row).for_each(|(out, &x)| *out = T::from_f64(x.into()) / divisor);
+                out.iter_mut().zip(row).for_each(|(out, &x)| *out = x.to_real::<T>() / divisor);
             }
             Self::Standard { mean, deviation } => {
                 let columns = row.iter().zip(mean).zip(deviation);

@@ -75,7 +75,7 @@ impl Subject<'_> {
         self.network.forward(&mut workspace, self.x)?;
         let last = self.network.last_activation();
         let (output, gradient) = workspace.output_and_gradient(last);
-        self.loss.evaluate(output, self.targets, Some(gradient));
+        self.loss.evaluate(&Threads::ONE, output, self.targets, Some(gradient));
         let left = self.loss.activation_left(last);
         self.network.backward_output(&mut workspace, left, Some(input.view_mut()));
         Ok(LossGradient { parameters: workspace.gradient, input })
@@ -157,7 +157,7 @@ impl Subject<'_> {
     ) -> Result<(f64, Vec<bool>)> {
         network.forward(workspace, x)?;
         let (output, _) = workspace.output_and_gradient(network.last_activation());
-        let loss = self.loss.evaluate(output, self.targets, None) / x.nrows() as f64;
+        let loss = self.loss.evaluate(&Threads::ONE, output, self.targets, None) / x.nrows() as f64;
         let with_corner = network.layers().iter().zip(&workspace.layers).filter(|(l, _)| l.activation().has_corner());
         Ok((loss, with_corner.flat_map(|(_, memory)| memory.a.iter().map(|&a| a > 0.0)).collect()))
     }

@@ -55,7 +55,7 @@ pub use model_file::{ModelFile, Precision, weights_sha256, write_atomically};
 pub use network::{Network, Segment};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use schedule::Schedule;
-pub use train::{Control, Event, OnDivergence, Order, Settings, Summary, Trainer, train};
+pub use train::{Control, Evaluation, Event, OnDivergence, Order, Settings, Summary, Trainer, train};
 pub use workspace::Workspace;
 
-pub use schuss_kernels::{Isa, IsaError, Real, Threads};
+pub use schuss_kernels::{Isa, IsaError, Products, Real, Threads};

@@ -15,8 +15,10 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
+use schuss_kernels::map_rows_sum;
+
 use crate::activation::sigmoid;
-use crate::{Activation, Error, Real, Result, Targets};
+use crate::{Activation, Error, Real, Result, Targets, Threads};
 
 /// What training makes small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,16 +144,27 @@ impl Loss {
     /// The shapes do not fit together; see [`Loss::check`].
     pub fn evaluate<T: Real>(
         self,
+        threads: &Threads,
         output: Output<T>,
         targets: BatchTargets<T>,
         gradient: Option<ArrayViewMut2<T>>,
     ) -> f64 {
-        let sum = |gradient, row_loss: &dyn Fn(RowOf<T>) -> f64| sum_over_rows(output, targets, gradient, row_loss);
+        macro_rules! sum {
+            ($row_loss:ident) => {
+                map_rows_sum(
+                    threads,
+                    output.a.nrows(),
+                    gradient,
+                    #[inline(always)]
+                    |row, d| $row_loss(RowOf::new(output, targets, row, d)),
+                )
+            };
+        }
         match self {
-            Self::CrossEntropy if self.is_fused_with(output.activation) => sum(gradient, &softmax_cross_entropy),
-            Self::CrossEntropy => sum(gradient, &cross_entropy),
-            Self::Mse => sum(gradient, &mse),
-            Self::BinaryCrossEntropy => sum(gradient, &binary_cross_entropy),
+            Self::CrossEntropy if self.is_fused_with(output.activation) => sum!(softmax_cross_entropy),
+            Self::CrossEntropy => sum!(cross_entropy),
+            Self::Mse => sum!(mse),
+            Self::BinaryCrossEntropy => sum!(binary_cross_entropy),
         }
     }
 }
@@ -163,6 +176,19 @@ struct RowOf<'a, T> {
     d: &'a mut [T],
     target: RowTarget<'a, T>,
     one_over_m: T,
+}
+
+impl<'a, T: Real> RowOf<'a, T> {
+    #[inline(always)]
+    fn new<'o: 'a, 't: 'a>(output: Output<'o, T>, targets: BatchTargets<'t, T>, row: usize, d: &'a mut [T]) -> Self {
+        let target = match targets {
+            BatchTargets::Classes(labels) => RowTarget::Class(labels[row] as usize),
+            BatchTargets::Values(values) => RowTarget::Values(row_slice(values, row)),
+        };
+        let z = if output.z.is_empty() { &[] } else { row_slice(output.z, row) };
+        let one_over_m = T::from_f64(1.0 / output.a.nrows() as f64);
+        Self { z, a: row_slice(output.a, row), d, target, one_over_m }
+    }
 }
 
 enum RowTarget<'a, T> {
@@ -191,6 +217,7 @@ impl<T: Real> RowTarget<'_, T> {
 }
 
 /// L = -ln p_y; dz = (p - y)/m. Where nothing is smoothed, ln p_y comes from the logits and cannot underflow.
+#[inline(always)]
 fn softmax_cross_entropy<T: Real>(RowOf { z, a: p, d, target, one_over_m }: RowOf<T>) -> f64 {
     let class = target.class();
     d.iter_mut().zip(p).for_each(|(d, &p)| *d = p * one_over_m);
@@ -206,6 +233,7 @@ fn softmax_cross_entropy<T: Real>(RowOf { z, a: p, d, target, one_over_m }: RowO
 }
 
 /// L = -ln p_y; dp = -y/(p m).
+#[inline(always)]
 fn cross_entropy<T: Real>(RowOf { a: p, d, target, one_over_m, .. }: RowOf<T>) -> f64 {
     let class = target.class();
     d.fill(T::ZERO);
@@ -216,6 +244,7 @@ fn cross_entropy<T: Real>(RowOf { a: p, d, target, one_over_m, .. }: RowOf<T>) -
 }
 
 /// L = Σ (a - y)²/2; da = (a - y)/m.
+#[inline(always)]
 fn mse<T: Real>(RowOf { a, d, target, one_over_m, .. }: RowOf<T>) -> f64 {
     let error = |j: usize| a[j] - target.value(j, 0);
     d.iter_mut().enumerate().for_each(|(j, d)| *d = error(j) * one_over_m);
@@ -223,6 +252,7 @@ fn mse<T: Real>(RowOf { a, d, target, one_over_m, .. }: RowOf<T>) -> f64 {
 }
 
 /// L = Σ max(z, 0) - z y + ln(1 + exp(-|z|)); dz = (σ(z) - y)/m.
+#[inline(always)]
 fn binary_cross_entropy<T: Real>(RowOf { a: z, d, target, one_over_m, .. }: RowOf<T>) -> f64 {
     let first_class = usize::from(z.len() == 1); // a single output is class 1's logit
     let y = |j: usize| target.value(j, first_class);
@@ -234,34 +264,9 @@ fn binary_cross_entropy<T: Real>(RowOf { a: z, d, target, one_over_m, .. }: RowO
     z.iter().enumerate().map(loss).sum()
 }
 
-/// Σ over the rows, in their order.
-fn sum_over_rows<T: Real>(
-    output: Output<T>,
-    targets: BatchTargets<T>,
-    mut gradient: Option<ArrayViewMut2<T>>,
-    row_loss: &dyn Fn(RowOf<T>) -> f64,
-) -> f64 {
-    let rows = output.a.nrows();
-    let one_over_m = T::from_f64(1.0 / rows as f64);
-    let mut sum = 0.0;
-    for row in 0..rows {
-        let target = match targets {
-            BatchTargets::Classes(labels) => RowTarget::Class(labels[row] as usize),
-            BatchTargets::Values(values) => RowTarget::Values(row_slice(values, row)),
-        };
-        let z = if output.z.is_empty() { &[] } else { row_slice(output.z, row) };
-        let a = row_slice(output.a, row);
-        let d = match &mut gradient {
-            Some(gradient) => gradient.row_mut(row).into_slice().expect(CONTIGUOUS),
-            None => &mut [],
-        };
-        sum += row_loss(RowOf { z, a, d, target, one_over_m });
-    }
-    sum
-}
-
 const CONTIGUOUS: &str = "rows are contiguous";
 
+#[inline(always)]
 fn row_slice<'a, T>(matrix: ArrayView2<'a, T>, row: usize) -> &'a [T] {
     matrix.index_axis_move(Axis(0), row).to_slice().expect(CONTIGUOUS)
 }

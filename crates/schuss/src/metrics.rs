@@ -66,6 +66,7 @@ impl<T: Real> Model<T> {
     /// [`Model::evaluate`] of a data set that was checked, in memory that is there already.
     pub(crate) fn evaluate_in(&self, dataset: Dataset, workspace: &mut Workspace<T>) -> Metrics {
         let last = self.network.last_activation();
+        let threads = workspace.threads().clone();
         let mut loss = 0.0;
         let mut tally = Tally::new(dataset.targets());
         self.for_each_batch(dataset.features(), workspace, |range, workspace| {
@@ -74,7 +75,7 @@ impl<T: Real> Model<T> {
             match dataset.targets() {
                 Targets::Classes { labels, .. } => {
                     let labels = &labels[range];
-                    loss += self.loss.evaluate(output, BatchTargets::Classes(labels), None);
+                    loss += self.loss.evaluate(&threads, output, BatchTargets::Classes(labels), None);
                     tally.add_classes(predictions.view(), labels);
                 }
                 Targets::Values(values) => {
@@ -83,7 +84,7 @@ impl<T: Real> Model<T> {
                     for (row, mut out) in values.rows().into_iter().zip(scaled.rows_mut()) {
                         self.target_scaling.scale(row, out.as_slice_mut().expect("rows are contiguous"));
                     }
-                    loss += self.loss.evaluate(output, BatchTargets::Values(scaled.view()), None);
+                    loss += self.loss.evaluate(&threads, output, BatchTargets::Values(scaled.view()), None);
                     tally.add_values(predictions.view(), values);
                 }
             }

@@ -22,6 +22,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
+use crate::meter::{Work, timed};
 use crate::{Isa, Real, Threads};
 use pack::Memory;
 use tile::{Exact, Part, Product};
@@ -89,7 +90,7 @@ pub enum Fused<'a, T> {
 /// # Panics
 /// The shapes do not fit together, or columns are not contiguous.
 pub fn gemm<T: Real>(compute: &Compute, a: ArrayView2<T>, b: ArrayView2<T>, fused: Fused<T>, c: ArrayViewMut2<T>) {
-    gemm_at(Isa::current(), compute, a, b, fused, c);
+    timed(Work::Products, || gemm_at(Isa::current(), compute, a, b, fused, c));
 }
 
 fn gemm_at<T: Real>(

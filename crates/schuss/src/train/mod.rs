@@ -3,6 +3,8 @@
 mod order;
 mod trainer;
 
+use schuss_kernels::Products;
+
 use crate::{Dataset, Error, Metrics, Model, Network, Optimizer, Real, Result, Schedule, Threads};
 
 pub use order::Order;
@@ -25,10 +27,23 @@ pub struct Settings {
     pub steps: Option<u64>,
     /// λ of the penalty λ Σθ² over weights and biases: 2 λ θ is added to every gradient.
     pub l2: f64,
+    /// The arithmetic of the steps' matrix products. Metrics are always those of exact ones.
+    pub products: Products,
     /// The order of the examples.
     pub order: Order,
+    /// When the metrics are computed.
+    pub evaluation: Evaluation,
     /// What a loss that stops being finite does to the run.
     pub on_divergence: OnDivergence,
+}
+
+/// When the metrics over all rows are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evaluation {
+    /// Before training and after every epoch.
+    EachEpoch,
+    /// Once, after the last step.
+    AtEnd,
 }
 
 /// What happens when a loss, and soon every parameter, stops being finite.
@@ -51,14 +66,16 @@ impl Default for Settings {
             epochs: 10,
             steps: None,
             l2: 0.0,
+            products: Products::Exact,
             order: Order::Shuffled { seed: 0 },
+            evaluation: Evaluation::EachEpoch,
             on_divergence: OnDivergence::Stop,
         }
     }
 }
 
 /// What happens in a run, in its order: an epoch -1 of metrics alone, then for each epoch its start, its steps, the end
-/// of its steps, its metrics.
+/// of its steps, its metrics; of the metrics only the last where they are asked for at the end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -151,14 +168,14 @@ fn run<T: Real>(
     let mut stop = false;
     let mut is_lost = false;
 
-    let mut summary = Summary {
-        steps: 0,
-        stopped: false,
-        kept_epoch: -1,
-        train: trainer.evaluate(train),
-        test: test.map(|test| trainer.evaluate(test)),
-    };
-    stop |= on_event(Event::Epoch { epoch: -1, train: summary.train, test: summary.test }) == Control::Stop;
+    let evaluate = |trainer: &mut Trainer<T>| (trainer.evaluate(train), test.map(|test| trainer.evaluate(test)));
+    let is_evaluated = |step: u64| settings.evaluation == Evaluation::EachEpoch || step == total_steps;
+    let mut metrics = None;
+    if is_evaluated(0) {
+        let (train, test) = evaluate(&mut trainer);
+        metrics = Some((train, test));
+        stop |= on_event(Event::Epoch { epoch: -1, train, test }) == Control::Stop;
+    }
 
     for epoch in 0..settings.epochs {
         if stop || step == total_steps {
@@ -181,14 +198,8 @@ fn run<T: Real>(
         }
         stop |= on_event(Event::StepsFinished { epoch }) == Control::Stop;
 
-        summary = Summary {
-            steps: step,
-            stopped: stop,
-            kept_epoch: good.epoch,
-            train: trainer.evaluate(train),
-            test: test.map(|test| trainer.evaluate(test)),
-        };
-        if summary.train.loss.is_finite() && are_finite(&trainer.model.network) {
+        let evaluated = (stop || is_evaluated(step)).then(|| evaluate(&mut trainer));
+        if evaluated.is_none_or(|(train, _)| train.loss.is_finite()) && are_finite(&trainer.model.network) {
             good.keep(&trainer.model.network, epoch);
             is_lost = false;
         } else if settings.on_divergence == OnDivergence::Stop {
@@ -197,13 +208,16 @@ fn run<T: Real>(
         } else {
             is_lost = true;
         }
-        stop |=
-            on_event(Event::Epoch { epoch: epoch as i64, train: summary.train, test: summary.test }) == Control::Stop;
+        if let Some((train, test)) = evaluated {
+            metrics = Some((train, test));
+            stop |= on_event(Event::Epoch { epoch: epoch as i64, train, test }) == Control::Stop;
+        }
     }
+    let (last_train, last_test) = metrics.unwrap_or_else(|| evaluate(&mut trainer));
     if is_lost {
         good.restore(trainer.model);
     }
-    Ok(Summary { stopped: stop, kept_epoch: good.epoch, ..summary })
+    Ok(Summary { steps: step, stopped: stop, kept_epoch: good.epoch, train: last_train, test: last_test })
 }
 
 fn are_finite<T: Real>(network: &Network<T>) -> bool {

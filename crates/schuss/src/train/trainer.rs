@@ -1,6 +1,7 @@
 //! The training step.
 
 use ndarray::Array2;
+use schuss_kernels::meter::{Work, timed};
 
 use crate::loss::BatchTargets;
 use crate::model::BATCH;
@@ -34,7 +35,7 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         let parameters = model.network.parameters().len();
         Ok(Self {
             // Evaluation takes the larger batches.
-            workspace: Workspace::new(&model.network, rows.max(BATCH), threads),
+            workspace: Workspace::new(&model.network, rows.max(BATCH), threads).with_products(settings.products),
             optimizer: OptimizerState::new(settings.optimizer, parameters),
             l2: settings.l2,
             on_divergence: settings.on_divergence,
@@ -56,7 +57,8 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
             return None;
         }
         let Workspace { compute, gradient, .. } = &self.workspace;
-        self.optimizer.step(&compute.threads, self.model.network.parameters_mut(), gradient, learning_rate);
+        let parameters = self.model.network.parameters_mut();
+        timed(Work::Optimizer, || self.optimizer.step(&compute.threads, parameters, gradient, learning_rate));
         Some(loss)
     }
 
@@ -72,7 +74,7 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         let threads = workspace.threads().clone();
         let last = network.last_activation();
 
-        scaling.gather(&threads, dataset.features(), rows, workspace.input(rows.len()));
+        timed(Work::Data, || scaling.gather(&threads, dataset.features(), rows, workspace.input(rows.len())));
         let targets = match dataset.targets() {
             Targets::Classes { labels, .. } => {
                 self.labels.iter_mut().zip(rows).for_each(|(label, &row)| *label = labels[row as usize]);
@@ -88,7 +90,7 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         };
         network.forward_input(workspace);
         let (output, gradient) = workspace.output_and_gradient(last);
-        let sum = loss.evaluate(output, targets, Some(gradient));
+        let sum = loss.evaluate(&threads, output, targets, Some(gradient));
         network.backward_output(workspace, loss.activation_left(last), None);
         if self.l2 != 0.0 {
             network.add_l2(&threads, self.l2, &mut workspace.gradient);
@@ -98,7 +100,11 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
 
     /// Loss and scores over all rows of a data set that fits the model.
     pub(crate) fn evaluate(&mut self, dataset: Dataset) -> Metrics {
-        self.model.evaluate_in(dataset, &mut self.workspace)
+        // Exact products, as whoever uses the model will have them.
+        let products = std::mem::take(&mut self.workspace.compute.products);
+        let metrics = self.model.evaluate_in(dataset, &mut self.workspace);
+        self.workspace.compute.products = products;
+        metrics
     }
 
     /// The memory of the last pass.
