@@ -4,6 +4,7 @@
 mod commands;
 mod events;
 mod failure;
+mod meter;
 mod options;
 mod plan;
 mod progress;

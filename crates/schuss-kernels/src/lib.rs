@@ -15,6 +15,7 @@ mod math;
 pub mod meter;
 mod peak;
 mod real;
+mod row;
 mod threads;
 mod transpose;
 
@@ -22,6 +23,7 @@ pub use elementwise::{gather_rows, map, map_rows, map_rows_sum, sum_rows, update
 pub use gemm::{Compute, Fused, Products, gemm};
 pub use isa::{Isa, IsaError};
 pub use meter::Work;
-pub use peak::fma_burst;
+pub use peak::{Bf16, Burst, fma_burst, memory_sweep};
 pub use real::Real;
+pub use row::{ROW_PRODUCT_COLUMNS, row_product};
 pub use threads::Threads;

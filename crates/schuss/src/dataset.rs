@@ -1,6 +1,6 @@
 //! Views of examples, and the scaling that turns stored values into the numbers a network sees.
 
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Real, Result, Threads};
@@ -261,15 +261,13 @@ impl Scaling {
         }
     }
 
-    /// Undoes the scaling of `values` in place.
-    pub fn invert(&self, values: &mut Array2<f64>) {
+    /// Undoes the scaling of a row in place.
+    pub(crate) fn invert(&self, row: &mut [f64]) {
         match self {
             Self::None => {}
-            Self::Divide(divisor) => values.mapv_inplace(|x| x * divisor),
+            Self::Divide(divisor) => row.iter_mut().for_each(|x| *x *= divisor),
             Self::Standard { mean, deviation } => {
-                for mut row in values.rows_mut() {
-                    row.iter_mut().zip(mean).zip(deviation).for_each(|((x, m), d)| *x = *x * d + m);
-                }
+                row.iter_mut().zip(mean).zip(deviation).for_each(|((x, m), d)| *x = *x * d + m);
             }
         }
     }

@@ -73,7 +73,7 @@ impl Dense {
     }
 
     /// W and b.
-    fn views<'p, T>(&self, parameters: &'p [T]) -> (ArrayView2<'p, T>, &'p [T]) {
+    pub(crate) fn views<'p, T>(&self, parameters: &'p [T]) -> (ArrayView2<'p, T>, &'p [T]) {
         let (weight, bias) = parameters.split_at(self.outputs * self.inputs);
         (ArrayView2::from_shape((self.outputs, self.inputs), weight).expect(SLICE), bias)
     }

@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use crate::loss::BatchTargets;
 use crate::model::BATCH;
-use crate::{Dataset, Model, Real, Result, Targets, Threads, Workspace};
+use crate::{Dataset, Loss, Model, Real, Result, Targets, Threads, Workspace};
 
 /// The loss and the scores of a model on a data set. Penalties are not part of the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,15 +68,14 @@ impl<T: Real> Model<T> {
         let last = self.network.last_activation();
         let threads = workspace.threads().clone();
         let mut loss = 0.0;
-        let mut tally = Tally::new(dataset.targets());
+        let mut tally = Tally::new(dataset.targets(), self.prediction_width());
         self.for_each_batch(dataset.features(), workspace, |range, workspace| {
-            let predictions = self.predictions(workspace.output());
             let (output, _) = workspace.output_and_gradient(last);
             match dataset.targets() {
                 Targets::Classes { labels, .. } => {
                     let labels = &labels[range];
                     loss += self.loss.evaluate(&threads, output, BatchTargets::Classes(labels), None);
-                    tally.add_classes(predictions.view(), labels);
+                    tally.add_classes(self, output.a, labels);
                 }
                 Targets::Values(values) => {
                     let values = values.slice_axis(Axis(0), range.into());
@@ -85,13 +84,18 @@ impl<T: Real> Model<T> {
                         self.target_scaling.scale(row, out.as_slice_mut().expect("rows are contiguous"));
                     }
                     loss += self.loss.evaluate(&threads, output, BatchTargets::Values(scaled.view()), None);
-                    tally.add_values(predictions.view(), values);
+                    tally.add_values(self, output.a, values);
                 }
             }
         });
-        Metrics { loss: loss / dataset.rows() as f64, scores: tally.scores(dataset, self.predicts_probabilities()) }
+        let loss = loss / dataset.rows() as f64;
+        // Cross-entropy is the log-loss already.
+        let log_loss = (self.loss == Loss::CrossEntropy).then_some(loss);
+        Metrics { loss, scores: tally.scores(dataset, log_loss, self.predicts_probabilities()) }
     }
 }
+
+const CONTIGUOUS: &str = "rows are contiguous";
 
 /// Sums over the rows seen so far.
 struct Tally {
@@ -102,10 +106,12 @@ struct Tally {
     squared_error: Vec<f64>,
     squared_deviation: Vec<f64>,
     mean: Vec<f64>,
+    /// Of one row.
+    prediction: Vec<f64>,
 }
 
 impl Tally {
-    fn new(targets: Targets) -> Self {
+    fn new(targets: Targets, prediction_width: usize) -> Self {
         let mean = match targets {
             Targets::Classes { .. } => Vec::new(),
             Targets::Values(values) => values.columns().into_iter().map(|y| y.sum() / y.len() as f64).collect(),
@@ -118,31 +124,38 @@ impl Tally {
             squared_error: zeros.clone(),
             squared_deviation: zeros,
             mean,
+            prediction: vec![0.0; prediction_width],
         }
     }
 
-    fn add_classes(&mut self, predictions: ArrayView2<f64>, labels: &[u32]) {
-        for (row, &label) in predictions.rows().into_iter().zip(labels) {
-            self.correct += usize::from(argmax(row) == label as usize);
-            self.log_loss -= row[label as usize].ln();
+    fn add_classes<T: Real>(&mut self, model: &Model<T>, output: ArrayView2<T>, labels: &[u32]) {
+        for (row, &label) in output.rows().into_iter().zip(labels) {
+            model.write_prediction(row.to_slice().expect(CONTIGUOUS), &mut self.prediction);
+            self.correct += usize::from(argmax((&self.prediction).into()) == label as usize);
+            if model.loss != Loss::CrossEntropy {
+                self.log_loss -= self.prediction[label as usize].ln();
+            }
         }
     }
 
-    fn add_values(&mut self, predictions: ArrayView2<f64>, values: ArrayView2<f64>) {
-        for ((row, output), &y) in values.indexed_iter() {
-            let error = predictions[(row, output)] - y;
-            self.absolute_error += error.abs();
-            self.squared_error[output] += error * error;
-            self.squared_deviation[output] += (y - self.mean[output]).powi(2);
+    fn add_values<T: Real>(&mut self, model: &Model<T>, output: ArrayView2<T>, values: ArrayView2<f64>) {
+        for (row, values) in output.rows().into_iter().zip(values.rows()) {
+            model.write_prediction(row.to_slice().expect(CONTIGUOUS), &mut self.prediction);
+            for (output, (prediction, y)) in self.prediction.iter().zip(values).enumerate() {
+                let error = prediction - y;
+                self.absolute_error += error.abs();
+                self.squared_error[output] += error * error;
+                self.squared_deviation[output] += (y - self.mean[output]).powi(2);
+            }
         }
     }
 
-    fn scores(&self, dataset: Dataset, probabilities: bool) -> Scores {
+    fn scores(&self, dataset: Dataset, log_loss: Option<f64>, probabilities: bool) -> Scores {
         let rows = dataset.rows() as f64;
         match dataset.targets() {
             Targets::Classes { .. } => Scores::Classification {
                 accuracy: self.correct as f64 / rows,
-                log_loss: probabilities.then_some(self.log_loss / rows),
+                log_loss: probabilities.then_some(log_loss.unwrap_or(self.log_loss / rows)),
             },
             Targets::Values(values) => {
                 let count = rows * values.ncols() as f64;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::activation::sigmoid;
@@ -105,34 +105,38 @@ impl<T: Real> Model<T> {
     pub fn predict(&self, features: Features, threads: &Threads) -> Result<Array2<f64>> {
         self.check_features(features)?;
         let mut workspace = Workspace::new(&self.network, BATCH.min(features.rows()).max(1), threads);
-        let columns = match self.task {
-            Task::Classification { classes } => classes,
-            Task::Regression => self.network.outputs(),
-        };
-        let mut predictions = Array2::zeros((features.rows(), columns));
+        let mut predictions = Array2::zeros((features.rows(), self.prediction_width()));
         self.for_each_batch(features, &mut workspace, |range, workspace| {
-            predictions.slice_axis_mut(Axis(0), range.into()).assign(&self.predictions(workspace.output()));
+            let mut predictions = predictions.slice_axis_mut(Axis(0), range.into());
+            for (output, mut prediction) in workspace.output().rows().into_iter().zip(predictions.rows_mut()) {
+                let row = "rows are contiguous";
+                self.write_prediction(output.to_slice().expect(row), prediction.as_slice_mut().expect(row));
+            }
         });
         Ok(predictions)
     }
 
-    /// The network's outputs as predictions; see [`Model::predict`].
-    pub(crate) fn predictions(&self, output: ArrayView2<T>) -> Array2<f64> {
-        let outputs = output.mapv(Real::to_f64);
-        match (self.task, self.loss) {
-            (Task::Classification { classes: 2 }, Loss::BinaryCrossEntropy) if outputs.ncols() == 1 => {
-                Array2::from_shape_fn((outputs.nrows(), 2), |(row, class)| {
-                    let z = outputs[(row, 0)];
-                    sigmoid(if class == 1 { z } else { -z })
-                })
+    /// Values of a prediction.
+    pub(crate) fn prediction_width(&self) -> usize {
+        match self.task {
+            Task::Classification { classes } => classes,
+            Task::Regression => self.network.outputs(),
+        }
+    }
+
+    /// A row of the network's outputs as a prediction; see [`Model::predict`].
+    #[inline]
+    pub(crate) fn write_prediction(&self, output: &[T], prediction: &mut [f64]) {
+        let outputs = output.iter().map(|x| x.to_f64());
+        match (self.task, self.loss, output) {
+            (Task::Classification { classes: 2 }, Loss::BinaryCrossEntropy, [z]) => {
+                prediction.copy_from_slice(&[-1.0, 1.0].map(|sign| sigmoid(sign * z.to_f64())));
             }
-            (_, Loss::BinaryCrossEntropy) => outputs.mapv(sigmoid),
-            (Task::Classification { .. }, _) => outputs,
-            (Task::Regression, _) => {
-                let mut values = outputs;
-                self.target_scaling.invert(&mut values);
-                values
-            }
+            (_, Loss::BinaryCrossEntropy, _) => prediction.iter_mut().zip(outputs).for_each(|(p, z)| *p = sigmoid(z)),
+            _ => prediction.iter_mut().zip(outputs).for_each(|(p, a)| *p = a),
+        }
+        if let (Task::Regression, false) = (self.task, self.loss == Loss::BinaryCrossEntropy) {
+            self.target_scaling.invert(prediction);
         }
     }
 

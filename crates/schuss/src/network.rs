@@ -161,6 +161,12 @@ impl<T: Real> Network<T> {
         2.0 * rows as f64 * self.layers.iter().enumerate().map(products).sum::<f64>()
     }
 
+    /// Floating-point operations of a forward pass over `rows` rows: two for each multiply-add of the products.
+    pub fn forward_operations(&self, rows: usize) -> f64 {
+        let products = |layer: &Layer| layer.inputs() as f64 * layer.outputs() as f64;
+        2.0 * rows as f64 * self.layers.iter().map(products).sum::<f64>()
+    }
+
     /// The output (batch, outputs) for the batch `x` (batch, inputs).
     ///
     /// # Errors

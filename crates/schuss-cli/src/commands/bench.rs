@@ -1,27 +1,47 @@
-//! `schuss bench`: the peak of this machine, and what training makes of it.
+//! `schuss bench`: the peak of this machine, and what training and prediction make of it.
 
 use std::time::Instant;
 
 use clap::Args;
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use schuss::{
-    Activation, Dataset, Features, Init, Isa, Loss, Model, Network, Optimizer, Order, Real, Scaling, Settings, Targets,
-    Task, Threads, Trainer,
+    Activation, Dataset, Features, Init, Isa, Loss, Model, Network, Optimizer, Order, Predictor, Products, Real,
+    Scaling, Settings, Targets, Task, Threads, Trainer,
 };
-use schuss_kernels::fma_burst;
-use serde_json::json;
+use schuss_kernels::{Bf16, Burst, fma_burst, memory_sweep};
+use serde_json::{Map, Value, json};
 
 use super::threads;
 use crate::events;
 use crate::events::say;
 use crate::failure::Result;
+use crate::meter::{Clocked, describe};
 
 /// The notebook's network and batch.
-const SIZES: [usize; 8] = [784, 500, 200, 100, 30, 30, 30, 10];
+const NOTEBOOK: [usize; 8] = [784, 500, 200, 100, 30, 30, 30, 10];
 const BATCH: usize = 1000;
+
+/// What can be measured.
+const ROWS: [&str; 12] = [
+    "peak",
+    "memory",
+    "notebook",
+    "notebook_f64",
+    "notebook_bf16",
+    "adam",
+    "notebook_batch32",
+    "small",
+    "tiny",
+    "tanh",
+    "predict_row",
+    "predict_60000",
+];
 
 #[derive(Args, Debug)]
 pub struct Arguments {
+    /// What to measure [default: all]
+    #[arg(value_name = "ROW", value_parser = ROWS)]
+    rows: Vec<String>,
     /// Threads [default: all cores]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = crate::options::thread_count)]
     threads: Option<usize>,
@@ -34,104 +54,298 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
-    let threads = threads(arguments.threads)?;
-    let steps = if arguments.quick { 15 } else { 60 };
-    // Peak and training are measured in turn, so that a machine whose speed drifts is compared with itself.
-    let rounds = if arguments.quick { 3 } else { 5 };
-    let mut results = [Measured::default(); 2];
-    for _ in 0..rounds {
-        results[0].add::<f32>(&threads, steps)?;
-        results[1].add::<f64>(&threads, steps)?;
+    let rows = if arguments.rows.is_empty() { ROWS.map(String::from).to_vec() } else { arguments.rows };
+    let mut bench = Bench {
+        threads: threads(arguments.threads)?,
+        seconds: if arguments.quick { 0.15 } else { 0.6 },
+        // A machine whose speed drifts is compared with itself: peak and rows are measured in turn.
+        rounds: if arguments.quick { 3 } else { 5 },
+        is_json: arguments.json,
+        fields: Map::new(),
+    };
+    bench.fields.insert("isa".into(), Isa::current().name().into());
+    bench.fields.insert("threads".into(), bench.threads.count().into());
+    if !bench.is_json {
+        let bf16 = if Products::bf16_available() { ", bfloat16 products" } else { ", no bfloat16 products" };
+        say!("{} threads, {}{bf16}", bench.threads.count(), Isa::current().name());
+        say!("shares are floating-point operations over the FMA peak of these threads in the same run");
     }
-    let [single, double] = results;
-    if arguments.json {
-        events::print(&json!({
-            "isa": Isa::current().name(),
-            "threads": threads.count(),
-            "peak_f32_gflops": single.peak,
-            "peak_f64_gflops": double.peak,
-            "train_f32_step_ms": single.step * 1e3,
-            "train_f64_step_ms": double.step * 1e3,
-            "train_f32_share": single.share(),
-            "train_f64_share": double.share(),
-        }));
-        return Ok(());
+    for row in rows {
+        bench.row(&row)?;
     }
-    let network = SIZES.map(|size| size.to_string()).join("-");
-    say!("{} threads, {}", threads.count(), Isa::current().name());
-    say!("a step of {network}, batch {BATCH}, plain gradient descent: 2.32 GFLOP");
-    say!("{:>6}  {:>12}  {:>9}  {:>9}  {:>13}", "", "peak GFLOP/s", "step ms", "GFLOP/s", "share of peak");
-    for (name, measured) in [("f32", single), ("f64", double)] {
-        let Measured { peak, step, operations } = measured;
-        let [milliseconds, rate, share] = [step * 1e3, operations / step / 1e9, 100.0 * measured.share()];
-        say!("{name:>6}  {peak:>12.1}  {milliseconds:>9.3}  {rate:>9.1}  {share:>11.1} %");
+    if bench.is_json {
+        events::print(&Value::Object(bench.fields));
     }
     Ok(())
 }
 
-/// The best of the rounds.
-#[derive(Clone, Copy, Default)]
-struct Measured {
-    /// GFLOP/s
-    peak: f64,
-    /// Seconds, the median of a round.
-    step: f64,
-    /// Of a step.
-    operations: f64,
+struct Bench {
+    threads: Threads,
+    /// Of a round.
+    seconds: f64,
+    rounds: usize,
+    is_json: bool,
+    fields: Map<String, Value>,
 }
 
-impl Measured {
-    fn add<T: Real>(&mut self, threads: &Threads, steps: usize) -> Result<()> {
-        self.peak = self.peak.max(peak::<T>(threads));
-        let (step, operations) = step::<T>(threads, steps)?;
-        self.step = if self.step == 0.0 { step } else { self.step.min(step) };
-        self.operations = operations;
+/// A network in training on made-up data.
+struct Case<'a> {
+    sizes: &'a [usize],
+    hidden: Activation,
+    loss: Loss,
+    optimizer: Optimizer,
+    batch: usize,
+    products: Products,
+    /// Of 1000 inputs, those that are not zero.
+    dense: usize,
+}
+
+impl Bench {
+    fn row(&mut self, row: &str) -> Result<()> {
+        let notebook = Case {
+            sizes: &NOTEBOOK,
+            hidden: Activation::Relu,
+            loss: Loss::CrossEntropy,
+            optimizer: Optimizer::Sgd,
+            batch: BATCH,
+            products: Products::Exact,
+            // As many as in MNIST's pictures; the time does not depend on them.
+            dense: 191,
+        };
+        match row {
+            "peak" => self.peaks(),
+            "memory" => self.memory(),
+            "notebook" => self.train::<f32>("train_f32", &notebook, 1e3)?,
+            "notebook_f64" => self.train::<f64>("train_f64", &notebook, 1e3)?,
+            "notebook_bf16" => {
+                self.train::<f32>("train_bf16", &Case { products: Products::Bf16, ..notebook }, 1e3)?;
+            }
+            "adam" => self.train::<f32>("adam", &Case { optimizer: Optimizer::ADAM, ..notebook }, 1e3)?,
+            "notebook_batch32" => self.train::<f32>("notebook_batch32", &Case { batch: 32, ..notebook }, 1e6)?,
+            "small" => {
+                let case = Case { sizes: &[784, 128, 10], batch: 64, dense: 1000, ..notebook };
+                self.train::<f32>("small", &case, 1e6)?;
+            }
+            "tiny" => {
+                let case = Case { sizes: &[64, 50, 10], batch: 32, dense: 1000, ..notebook };
+                self.train::<f32>("tiny", &case, 1e6)?;
+            }
+            "tanh" => {
+                let case = Case {
+                    sizes: &[4, 32, 16, 4],
+                    hidden: Activation::Tanh,
+                    loss: Loss::Mse,
+                    optimizer: Optimizer::ADAM,
+                    batch: 10_000,
+                    dense: 1000,
+                    ..notebook
+                };
+                self.train::<f32>("tanh", &case, 1e6)?;
+            }
+            "predict_row" => self.predict_row()?,
+            _ => self.predict_60000()?,
+        }
         Ok(())
     }
 
-    fn share(&self) -> f64 {
-        self.operations / self.step / (self.peak * 1e9)
+    fn set(&mut self, name: &str, value: f64) {
+        self.fields.insert(name.into(), json!(value));
+    }
+
+    fn say(&self, line: &str) {
+        if !self.is_json {
+            say!("{line}");
+        }
+    }
+
+    fn peaks(&mut self) {
+        let peaks = [
+            ("f32", (0..self.rounds).map(|_| peak(|n| fma_burst::<f32>(&self.threads, n))).fold(0.0, f64::max)),
+            ("f64", (0..self.rounds).map(|_| peak(|n| fma_burst::<f64>(&self.threads, n))).fold(0.0, f64::max)),
+            ("bf16", (0..self.rounds).map(|_| peak(|n| fma_burst::<Bf16>(&self.threads, n))).fold(0.0, f64::max)),
+        ];
+        for (name, peak) in peaks {
+            if peak > 0.0 {
+                self.set(&format!("peak_{name}_gflops"), peak);
+                self.say(&format!("{:<18} {peak:10.1} GFLOP/s", format!("FMA peak {name}")));
+            }
+        }
+    }
+
+    fn memory(&mut self) {
+        let numbers = vec![1.0f32; 1 << 25];
+        let rate = |_| {
+            let start = Instant::now();
+            let bytes = memory_sweep(&self.threads, &numbers);
+            bytes / start.elapsed().as_secs_f64() / 1e9
+        };
+        let rate = (0..self.rounds).map(rate).fold(0.0, f64::max);
+        self.set("memory_gb_per_s", rate);
+        self.say(&format!("{:<18} {rate:10.1} GB/s read from 128 MiB", "memory"));
+    }
+
+    /// Steps of the case, and the peak of its arithmetic beside them; `unit` parts of a second.
+    fn train<T: Real + Burst>(&mut self, name: &str, case: &Case, unit: f64) -> Result<()> {
+        let is_bf16 = case.products == Products::Bf16 && Products::bf16_available();
+        let [mut best, mut best_peak] = [f64::MAX, 0.0f64];
+        let mut split = String::new();
+        let operations = case.with_trainer::<T, _>(&self.threads, |step| {
+            for _ in 0..self.rounds {
+                best_peak = best_peak.max(if is_bf16 {
+                    peak(|n| fma_burst::<Bf16>(&self.threads, n))
+                } else {
+                    peak(|n| fma_burst::<T>(&self.threads, n))
+                });
+                best = best.min(median_seconds(self.seconds, &mut *step));
+            }
+            let clocked = Clocked::start();
+            median_seconds(self.seconds / 2.0, step);
+            split = describe(clocked.stop());
+        })?;
+        let share = operations / best / (best_peak * 1e9);
+        let (suffix, print) = if unit == 1e3 { ("ms", "ms") } else { ("us", "µs") };
+        self.set(&format!("{name}_step_{suffix}"), best * unit);
+        self.set(&format!("{name}_share"), share);
+        let sizes: Vec<_> = case.sizes.iter().map(usize::to_string).collect();
+        let rate = operations / best / 1e9;
+        self.say(&format!(
+            "{:<18} {:10.3} {print} a step of {}, batch {}, {}: {rate:.0} GFLOP/s, {:.1} % of peak; {split}",
+            name.trim_start_matches("train_"),
+            best * unit,
+            sizes.join("-"),
+            case.batch,
+            case.optimizer.name(),
+            100.0 * share,
+        ));
+        Ok(())
+    }
+
+    /// One example through the notebook's network, as sparse as MNIST's pictures and dense.
+    fn predict_row(&mut self) -> Result<()> {
+        let model = notebook_model()?;
+        let mut predictor = Predictor::new(&model)?;
+        for (name, dense) in [("predict_row_us", 191), ("predict_dense_row_us", 1000)] {
+            let pixels = pixels(1000, NOTEBOOK[0], dense);
+            let mut i = 0;
+            let mut best = f64::MAX;
+            for _ in 0..self.rounds {
+                let predict = || {
+                    i = (i + 1) % pixels.nrows();
+                    let example = pixels.slice_axis(Axis(0), (i..i + 1).into());
+                    std::hint::black_box(predictor.predict(Features::U8(example)).map(|p| p[0]).ok());
+                };
+                best = best.min(median_seconds(self.seconds, predict));
+            }
+            self.set(name, best * 1e6);
+            let what = if dense == 1000 { "dense" } else { "81 % zeros" };
+            self.say(&format!("{:<18} {:10.3} µs for one row, {what}, one thread", "predict", best * 1e6));
+        }
+        Ok(())
+    }
+
+    fn predict_60000(&mut self) -> Result<()> {
+        let model = notebook_model()?;
+        let pixels = pixels(60_000, NOTEBOOK[0], 191);
+        let operations = model.network.forward_operations(60_000);
+        let [mut best, mut best_peak] = [f64::MAX, 0.0f64];
+        for _ in 0..self.rounds {
+            best_peak = best_peak.max(peak(|n| fma_burst::<f32>(&self.threads, n)));
+            let start = Instant::now();
+            std::hint::black_box(model.predict(Features::U8(pixels.view()), &self.threads)?);
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        let share = operations / best / (best_peak * 1e9);
+        self.set("predict_60000_ms", best * 1e3);
+        self.set("predict_60000_share", share);
+        self.say(&format!("{:<18} {:10.3} ms for 60,000 rows: {:.1} % of peak", "predict", best * 1e3, 100.0 * share));
+        Ok(())
     }
 }
 
-/// GFLOP/s of independent fused multiply-adds on all threads.
-fn peak<T: Real>(threads: &Threads) -> f64 {
+impl Case<'_> {
+    /// Calls `f` with a function that makes a step; the floating-point operations of one.
+    fn with_trainer<T: Real, R>(&self, threads: &Threads, f: impl FnOnce(&mut dyn FnMut()) -> R) -> Result<f64> {
+        let [inputs, outputs] = [self.sizes[0], self.sizes[self.sizes.len() - 1]];
+        let rows = 2 * self.batch;
+        let pixels = pixels(rows, inputs, self.dense);
+        let labels: Vec<u32> = (0..rows).map(|i| (i % outputs) as u32).collect();
+        let values = Array2::from_shape_fn((rows, outputs), |(i, j)| ((i * 7 + j * 3) % 11) as f64 / 11.0);
+        let (targets, last) = match self.loss {
+            Loss::CrossEntropy => (
+                Targets::Classes { labels: &labels, classes: outputs },
+                Activation::Softmax { epsilon: Activation::DEFAULT_EPSILON },
+            ),
+            _ => (Targets::Values(values.view()), Activation::Identity),
+        };
+        let dataset = Dataset::new(Features::U8(pixels.view()), targets)?;
+        let mut network = Network::<T>::new(self.sizes, self.hidden, last)?;
+        Init::Glorot.draw(&mut network, 0);
+        let operations = network.step_operations(self.batch);
+        let model = Model::new(network, self.loss, Task::of(targets));
+        let mut model = Model { scaling: Scaling::Divide(255.0), ..model };
+        let settings = Settings {
+            optimizer: self.optimizer,
+            batch_size: self.batch,
+            products: self.products,
+            order: Order::Sequential,
+            ..Settings::default()
+        };
+        let mut trainer = Trainer::new(&mut model, dataset, &settings, threads)?;
+        // Examples are gathered in another order than they are stored.
+        let order: Vec<u32> = (0..rows).map(|i| (i * 7919 % rows) as u32).collect();
+        let mut i = 0;
+        f(&mut || {
+            i += 1;
+            trainer.step(&order[i % 2 * self.batch..][..self.batch], 1e-4);
+        });
+        Ok(operations)
+    }
+}
+
+fn notebook_model() -> Result<Model<f32>> {
+    let softmax = Activation::Softmax { epsilon: Activation::DEFAULT_EPSILON };
+    let mut network = Network::<f32>::new(&NOTEBOOK, Activation::Relu, softmax)?;
+    Init::He.draw(&mut network, 0);
+    let model = Model::new(network, Loss::CrossEntropy, Task::Classification { classes: 10 });
+    Ok(Model { scaling: Scaling::Divide(255.0), ..model })
+}
+
+/// Bytes of which so many in 1000 are not zero, in runs as the strokes of pictures are.
+fn pixels(rows: usize, columns: usize, dense: usize) -> Array2<u8> {
+    Array2::from_shape_fn((rows, columns), |(i, j)| {
+        let is_stroke = (i * 131 + j) / 6 * 7919 % 1000 < dense;
+        if is_stroke { ((i * 7919 + j * 104_729) % 255 + 1) as u8 } else { 0 }
+    })
+}
+
+/// GFLOP/s of `burst`, which runs so many iterations and says how many operations that were.
+fn peak(burst: impl Fn(usize) -> f64) -> f64 {
     let measure = |iterations: usize| {
         let start = Instant::now();
-        let operations = fma_burst::<T>(threads, iterations);
+        let operations = burst(iterations);
         (operations, start.elapsed().as_secs_f64())
     };
     let (_, seconds) = measure(100_000);
-    let iterations = (100_000.0 * 0.05 / seconds.max(1e-6)) as usize;
+    let iterations = (100_000.0 * 0.03 / seconds.max(1e-6)) as usize;
     let (operations, seconds) = measure(iterations.max(1));
     operations / seconds / 1e9
 }
 
-/// The median time of a step of the notebook's network, and its floating-point operations.
-fn step<T: Real>(threads: &Threads, steps: usize) -> Result<(f64, f64)> {
-    // As many zeros as MNIST has; the time does not depend on them.
-    let pixels = Array2::from_shape_fn((2 * BATCH, SIZES[0]), |(i, j)| match (i * 7919 + j * 104_729) % 1009 {
-        value @ 0..192 => value as u8,
-        _ => 0,
-    });
-    let labels: Vec<u32> = (0..2 * BATCH as u32).map(|i| i % 10).collect();
-    let dataset = Dataset::new(Features::U8(pixels.view()), Targets::Classes { labels: &labels, classes: 10 })?;
-    let softmax = Activation::Softmax { epsilon: Activation::DEFAULT_EPSILON };
-    let mut network = Network::<T>::new(&SIZES, Activation::Relu, softmax)?;
-    Init::He.draw(&mut network, 0);
-    let operations = network.step_operations(BATCH);
-    let model = Model::new(network, Loss::CrossEntropy, Task::Classification { classes: 10 });
-    let mut model = Model { scaling: Scaling::Divide(255.0), ..model };
-    let settings =
-        Settings { optimizer: Optimizer::Sgd, batch_size: BATCH, order: Order::Sequential, ..Settings::default() };
-    let mut trainer = Trainer::new(&mut model, dataset, &settings, threads)?;
-    let rows: Vec<u32> = (0..2 * BATCH as u32).map(|i| i * 7 % (2 * BATCH as u32)).collect();
-    let time = |i: usize| {
+/// The median time of `f`, called again and again for so many seconds.
+fn median_seconds(seconds: f64, mut f: impl FnMut()) -> f64 {
+    // Calls of a few microseconds are timed together: reading the clock takes time, too.
+    let mut time = |calls: usize| {
         let start = Instant::now();
-        trainer.step(&rows[i % 2 * BATCH..][..BATCH], settings.learning_rate);
-        start.elapsed().as_secs_f64()
+        (0..calls).for_each(|_| f());
+        start.elapsed().as_secs_f64() / calls as f64
     };
-    let mut seconds: Vec<f64> = (0..steps + 2).map(time).skip(2).collect();
-    seconds.sort_by(f64::total_cmp);
-    Ok((seconds[steps / 2], operations))
+    let once = time(2);
+    let calls = ((2e-4 / once) as usize).clamp(1, 1000);
+    let start = Instant::now();
+    let mut times = Vec::new();
+    while times.len() < 5 || start.elapsed().as_secs_f64() < seconds {
+        times.push(time(calls));
+    }
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
 }

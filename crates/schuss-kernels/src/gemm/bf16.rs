@@ -185,6 +185,22 @@ mod avx512 {
         }
     }
 
+    /// `iterations` of 24 independent vectors of pairs.
+    ///
+    /// # Safety
+    /// The machine has AVX-512 and AVX512-BF16.
+    #[target_feature(enable = "avx2,fma,avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512bf16")]
+    pub(super) unsafe fn burst(simd: V4, iterations: usize) {
+        let factor = simd.splat_u32s(std::hint::black_box(0x3f00_3f00));
+        let mut sums = [simd.splat_f32s(1.0); 24];
+        for _ in 0..iterations {
+            for sum in &mut sums {
+                *sum = Pairs::mul_add(simd, factor, factor, *sum);
+            }
+        }
+        std::hint::black_box(sums);
+    }
+
     /// # Safety
     /// The machine has AVX-512 and AVX512-BF16; the part is one of a checked product.
     #[target_feature(enable = "avx2,fma,avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx512bf16")]
@@ -201,6 +217,22 @@ pub(super) fn is_available(isa: Isa) -> bool {
     #[cfg(not(target_arch = "x86_64"))]
     let is_available = isa != isa;
     is_available
+}
+
+/// [`is_available`], whatever the level in use.
+pub(crate) fn has_bf16() -> bool {
+    is_available(Isa::highest())
+}
+
+/// Runs `iterations` of independent multiply-adds and returns how many floating-point operations each was.
+pub(crate) fn burst(iterations: usize) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if let (true, Some(simd)) = (has_bf16(), pulp::x86::V4::try_new()) {
+        // SAFETY: the machine has the instruction.
+        unsafe { avx512::burst(simd, iterations) }
+    }
+    let _ = iterations;
+    2 * 24 * 32
 }
 
 /// The part's region of a product of `f32` matrices, where [`is_available`].

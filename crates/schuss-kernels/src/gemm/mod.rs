@@ -24,6 +24,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::meter::{Work, timed};
 use crate::{Isa, Real, Threads};
+pub(crate) use bf16::{burst as bf16_burst, has_bf16};
 use pack::Memory;
 use tile::{Exact, Part, Product};
 
