@@ -2,6 +2,7 @@
 //!
 //! A closure sees one element or one row at a time, so that the partition never shows in a result.
 
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
@@ -81,19 +82,23 @@ pub fn update_with_moments<T: Real>(
     );
 }
 
-/// Calls `f` with every row.
+/// Calls `f` with every row, and several rows at once, one after the other.
 ///
 /// # Panics
-/// The rows are not contiguous.
+/// The matrix is not contiguous.
 pub fn map_rows<T: Real>(threads: &Threads, matrix: ArrayViewMut2<T>, f: impl Fn(&mut [T]) + Sync) {
+    /// As many as stay in the L1 cache.
+    const BLOCK: usize = 2048;
     let columns = matrix.ncols();
     spread(
         threads,
         columns,
         matrix,
         #[inline(always)]
-        |mut matrix: ArrayViewMut2<T>| {
-            matrix.rows_mut().into_iter().for_each(|row| f(row.into_slice().expect(CONTIGUOUS)));
+        |matrix: ArrayViewMut2<T>| {
+            let rows = (BLOCK / columns.max(1)).max(1);
+            let elements = matrix.into_slice().expect(CONTIGUOUS);
+            elements.chunks_mut((rows * columns).max(1)).for_each(&f);
         },
     );
 }
@@ -146,66 +151,110 @@ pub fn gather_rows<T: Real>(
     );
 }
 
-/// `sums[j] = Σ_i matrix[i][j]`, every column in the order of its rows.
+/// `sums[j] = Σ_i matrix[i][j]`. Every column is summed in the order of its rows; where there are no more than
+/// 64 columns, rows are cut into at most 32 pieces, as their number says, whose sums are added in their order.
 ///
 /// # Panics
 /// The length of `sums` is not the number of columns, or rows are not contiguous.
 pub fn sum_rows<T: Real>(threads: &Threads, matrix: ArrayView2<T>, sums: &mut [T]) {
-    let rows = matrix.nrows();
-    spread(
-        threads,
-        rows,
-        (sums, Columns(matrix)),
-        #[inline(always)]
-        |(sums, Columns(matrix)): (&mut [T], Columns<T>)| {
-            sums.fill(T::ZERO);
-            for row in matrix.rows() {
-                sums.iter_mut().zip(row.to_slice().expect(CONTIGUOUS)).for_each(|(sum, &x)| *sum += x);
-            }
-        },
-    );
-}
-
-/// `Σ_i f(i, row i of matrix)` over `rows` rows, which are empty where there is no matrix. The rows are cut into at most
-/// 32 pieces, as their number says; each sums in its order, and the sums are added in theirs.
-///
-/// # Panics
-/// The matrix has another number of rows, or they are not contiguous.
-pub fn map_rows_sum<T: Real>(
-    threads: &Threads,
-    rows: usize,
-    matrix: Option<ArrayViewMut2<T>>,
-    f: impl Fn(usize, &mut [T]) -> f64 + Sync,
-) -> f64 {
-    const SMALLEST_PIECE: usize = 64;
-    let length = rows.div_ceil(MOST_PARTS).max(SMALLEST_PIECE);
-    let pieces = rows.div_ceil(length);
-    let cells: [Mutex<(Option<ArrayViewMut2<T>>, f64)>; MOST_PARTS] = [const { Mutex::new((None, 0.0)) }; MOST_PARTS];
-    if let Some(mut rest) = matrix {
-        assert_eq!(rest.nrows(), rows, "rows of the matrix");
-        for cell in &cells[..pieces] {
-            let middle = length.min(rest.nrows());
-            let (piece, others) = rest.split_at(Axis(0), middle);
-            lock(cell).0 = Some(piece);
-            rest = others;
+    const NARROW: usize = 64;
+    #[inline(always)]
+    fn add<T: Real>(sums: &mut [T], matrix: ArrayView2<T>) {
+        sums.fill(T::ZERO);
+        for row in matrix.rows() {
+            sums.iter_mut().zip(row.to_slice().expect(CONTIGUOUS)).for_each(|(sum, &x)| *sum += x);
         }
     }
-    let do_piece = |piece: usize| {
-        let (matrix, sum) = &mut *lock(&cells[piece]);
-        Isa::current().run(
+    assert_eq!(sums.len(), matrix.ncols(), "length of the sums");
+    if matrix.ncols() > NARROW {
+        let rows = matrix.nrows();
+        return spread(
+            threads,
+            rows,
+            (sums, Columns(matrix)),
             #[inline(always)]
-            || {
-                for (i, row) in (piece * length..rows.min((piece + 1) * length)).enumerate() {
-                    *sum += match matrix {
-                        Some(matrix) => f(row, matrix.row_mut(i).into_slice().expect(CONTIGUOUS)),
-                        None => f(row, &mut []),
-                    };
-                }
-            },
+            |(sums, Columns(matrix)): (&mut [T], Columns<T>)| add(sums, matrix),
         );
-    };
-    timed(Work::Elementwise, || threads.for_each(pieces, do_piece));
-    cells[..pieces].iter().map(|cell| lock(cell).1).sum()
+    }
+    let pieces = RowPieces::of(matrix.nrows());
+    let of_pieces = [const { Mutex::new([T::ZERO; NARROW]) }; MOST_PARTS];
+    timed(Work::Elementwise, || {
+        pieces.for_each(threads, matrix.ncols(), |piece, rows| {
+            let sums = &mut lock(&of_pieces[piece])[..matrix.ncols()];
+            let matrix = matrix.slice_axis_move(Axis(0), rows.into());
+            Isa::current().run(
+                #[inline(always)]
+                || add(sums, matrix),
+            );
+        });
+        sums.fill(T::ZERO);
+        for of_piece in &of_pieces[..pieces.count] {
+            sums.iter_mut().zip(&*lock(of_piece)).for_each(|(sum, &x)| *sum += x);
+        }
+    });
+}
+
+/// Rows cut into pieces whose number depends on nothing but theirs.
+#[derive(Clone, Copy)]
+struct RowPieces {
+    rows: usize,
+    /// Rows of a piece.
+    length: usize,
+    count: usize,
+}
+
+impl RowPieces {
+    fn of(rows: usize) -> Self {
+        const SHORTEST: usize = 64;
+        let length = rows.div_ceil(MOST_PARTS).max(SHORTEST);
+        Self { rows, length, count: rows.div_ceil(length) }
+    }
+
+    /// Calls `f` with each piece and its rows, in parallel where that is worth it.
+    fn for_each(self, threads: &Threads, columns: usize, f: impl Fn(usize, Range<usize>) + Sync) {
+        let do_piece = |piece: usize| {
+            let first = piece * self.length;
+            f(piece, first..(first + self.length).min(self.rows));
+        };
+        if threads.parts(self.rows * columns, SMALLEST_PART) > 1 {
+            threads.for_each(self.count, do_piece);
+        } else {
+            (0..self.count).for_each(do_piece);
+        }
+    }
+}
+
+/// `Σ f(rows, those rows of matrix)` over pieces of `rows` rows of `columns` elements, which are empty where there is no
+/// matrix. There are at most 32 pieces, as the number of rows says; their sums are added in their order.
+///
+/// # Panics
+/// The matrix has another shape, or is not contiguous.
+pub fn map_rows_sum<T: Real>(
+    threads: &Threads,
+    [rows, columns]: [usize; 2],
+    matrix: Option<ArrayViewMut2<T>>,
+    f: impl Fn(Range<usize>, &mut [T]) -> f64 + Sync,
+) -> f64 {
+    let pieces = RowPieces::of(rows);
+    let cells: [Mutex<(&mut [T], f64)>; MOST_PARTS] = std::array::from_fn(|_| Mutex::new((Default::default(), 0.0)));
+    if let Some(matrix) = matrix {
+        assert_eq!(matrix.dim(), (rows, columns), "shape of the matrix");
+        let elements = matrix.into_slice().expect(CONTIGUOUS);
+        for (cell, piece) in cells.iter().zip(elements.chunks_mut((pieces.length * columns).max(1))) {
+            lock(cell).0 = piece;
+        }
+    }
+    timed(Work::Elementwise, || {
+        // Loss functions take some operations for an element.
+        pieces.for_each(threads, 4 * columns, |piece, rows| {
+            let (matrix, sum) = &mut *lock(&cells[piece]);
+            *sum = Isa::current().run(
+                #[inline(always)]
+                || f(rows, matrix),
+            );
+        });
+    });
+    cells[..pieces.count].iter().map(|cell| lock(cell).1).sum()
 }
 
 fn lock<X>(cell: &Mutex<X>) -> MutexGuard<'_, X> {
@@ -335,7 +384,7 @@ mod tests {
             assert_eq!(out, x.mapv(|x| 2.0 * x) - &y);
             zip_rows(&threads, out.view_mut(), y.view(), |row, other| row.copy_from_slice(other));
             assert_eq!(out, y);
-            map_rows(&threads, out.view_mut(), |row| row.reverse());
+            map_rows(&threads, out.view_mut(), |rows| rows.chunks_mut(columns).for_each(<[f64]>::reverse));
             assert_eq!(out[(9, 0)], y[(9, columns - 1)]);
             let mut sums = vec![f64::NAN; columns];
             sum_rows(&threads, x.view(), &mut sums);

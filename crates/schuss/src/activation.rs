@@ -142,7 +142,15 @@ impl Activation {
             Self::Sigmoid => map(threads, elements(&mut a), sigmoid),
             Self::Tanh => map(threads, elements(&mut a), T::tanh),
             Self::Gelu => map(threads, elements(&mut a), |z| z * normal_distribution(z)),
-            Self::Softmax { epsilon } => map_rows(threads, a, |row| softmax(row, epsilon)),
+            Self::Softmax { epsilon } => {
+                let columns = a.ncols();
+                map_rows(
+                    threads,
+                    a,
+                    #[inline(always)]
+                    |rows| softmax(rows, columns, epsilon),
+                );
+            }
         }
     }
 
@@ -166,18 +174,20 @@ impl Activation {
     }
 }
 
-/// p = (1-e) s + e/n with s = softmax of the row; the row maximum is subtracted, so that no finite value overflows.
+/// p = (1-e) s + e/n with s = softmax of each row; the row maximum is subtracted, so that no finite value overflows. The
+/// exponentials of all rows are one loop, which vectorises however short a row is.
 #[inline(always)]
-fn softmax<T: Real>(row: &mut [T], epsilon: f64) {
-    let max = row.iter().fold(row[0], |max, &z| if z > max { z } else { max });
-    let mut sum = T::ZERO;
-    for z in row.iter_mut() {
-        *z = (*z - max).exp();
-        sum += *z;
+fn softmax<T: Real>(rows: &mut [T], columns: usize, epsilon: f64) {
+    for row in rows.chunks_mut(columns) {
+        let max = row.iter().fold(row[0], |max, &z| if z > max { z } else { max });
+        row.iter_mut().for_each(|z| *z -= max);
     }
-    let [share, floor] = [1.0 - epsilon, epsilon / row.len() as f64].map(T::from_f64);
-    for s in row.iter_mut() {
-        *s = share * (*s / sum) + floor;
+    rows.iter_mut().for_each(|z| *z = z.exp());
+    let [share, floor] = [1.0 - epsilon, epsilon / columns as f64].map(T::from_f64);
+    for row in rows.chunks_mut(columns) {
+        let mut sum = T::ZERO;
+        row.iter().for_each(|&s| sum += s);
+        row.iter_mut().for_each(|s| *s = share * (*s / sum) + floor);
     }
 }
 

@@ -36,7 +36,7 @@ const SMALLEST_PART: usize = 1 << 17;
 const PACKING_ROWS: usize = 6;
 /// Columns and rows are shared out between threads in multiples of these.
 const COLUMN_UNIT: usize = 16;
-const ROW_UNIT: usize = 8;
+const ROW_UNIT: usize = 2;
 
 /// How products of `f32` matrices are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -58,24 +58,47 @@ pub(super) unsafe fn pack<S: Simd, T: Real>(
     width: usize,
     panel: *mut T,
 ) {
+    /// Rows between the one that is copied and the one that is asked for.
+    const AHEAD: usize = 16;
+
     let lanes = lanes::<S, T>();
-    for column in (0..width).step_by(lanes) {
-        let count = columns.len().saturating_sub(column).min(lanes);
-        let tail = (count < lanes).then(|| T::first_lanes(simd, count));
-        // SAFETY: `at` stays within `b`, and row r of the panel begins at r * width.
-        unsafe {
-            let from = |row: usize| b.at(row, columns.start + column.min(columns.len()));
-            let to = |row: usize| panel.add((row - k.start) * width + column);
-            if b.strides[1] == 1 {
-                for row in k.clone() {
-                    T::store(simd, None, to(row), T::load(simd, tail, from(row)));
+    let count = |column: usize| columns.len().saturating_sub(column).min(lanes);
+    let to = |row: usize, column: usize| panel.wrapping_add((row - k.start) * width + column);
+    // SAFETY: `at` stays within `b`, and row r of the panel begins at r * width.
+    unsafe {
+        let from = |row: usize, column: usize| b.at(row, columns.start + column.min(columns.len()));
+        if b.strides[1] == 1 {
+            let last = width - lanes;
+            let tail = (count(last) < lanes).then(|| T::first_lanes(simd, count(last)));
+            for row in k.clone() {
+                // Rows lie too far apart for the machine to guess which is next.
+                for column in (0..width).step_by(lanes) {
+                    prefetch(from(row, column).wrapping_offset(AHEAD as isize * b.strides[0]));
                 }
-            } else {
+                for column in (0..last).step_by(lanes) {
+                    T::store(simd, None, to(row, column), T::load(simd, None, from(row, column)));
+                }
+                T::store(simd, None, to(row, last), T::load(simd, tail, from(row, last)));
+            }
+        } else {
+            for column in (0..width).step_by(lanes) {
                 for row in k.clone().step_by(lanes) {
-                    let size = [count, lanes.min(k.end - row)];
-                    T::transpose(simd, from(row), b.strides, size, to(row), width);
+                    let size = [count(column), lanes.min(k.end - row)];
+                    T::transpose(simd, from(row, column), b.strides, size, to(row, column), width);
                 }
             }
         }
     }
+}
+
+/// Asks for the cache line of what will be read soon; any address will do.
+#[inline(always)]
+pub(super) fn prefetch<T>(address: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which reads nothing.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use pulp::{Simd, WithSimd};
 
-use super::pack::{Memory, pack};
+use super::pack::{Memory, pack, prefetch};
 use super::{Fused, K_BLOCK};
 use crate::Real;
 use crate::real::lanes;
@@ -338,6 +338,14 @@ impl<T: Real> Product<T> {
                 }
             }
 
+            // What the end of the tile needs comes while the sums are made.
+            if let End::Mask(mask, stride) = panel.end {
+                for r in 0..ROWS {
+                    for v in 0..VECTORS {
+                        prefetch(mask.wrapping_offset((row + r) as isize * stride).wrapping_add(v * lanes));
+                    }
+                }
+            }
             let mut b = panel.b.cast::<A::Factors>();
             for _ in 0..panel.units {
                 let factors: [A::Factors; VECTORS] = std::array::from_fn(

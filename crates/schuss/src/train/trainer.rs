@@ -7,8 +7,8 @@ use crate::loss::BatchTargets;
 use crate::model::BATCH;
 use crate::optimizer::OptimizerState;
 use crate::train::{OnDivergence, Settings};
-use crate::workspace::first_rows;
-use crate::{Dataset, Metrics, Model, Real, Result, Targets, Threads, Workspace};
+use crate::workspace::{first_rows, first_rows_mut};
+use crate::{Dataset, Features, Metrics, Model, Real, Result, Targets, Threads, Workspace};
 
 /// A model in training on a data set: what one step needs, laid out once, so that a step allocates nothing.
 #[derive(Debug)]
@@ -81,10 +81,8 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
                 BatchTargets::Classes(&self.labels[..rows.len()])
             }
             Targets::Values(values) => {
-                for (mut out, &row) in self.values.rows_mut().into_iter().zip(rows) {
-                    let out = out.as_slice_mut().expect("rows are contiguous");
-                    target_scaling.scale(values.row(row as usize), out);
-                }
+                let out = first_rows_mut(&mut self.values, rows.len());
+                timed(Work::Data, || target_scaling.gather(&threads, Features::F64(values), rows, out));
                 BatchTargets::Values(first_rows(&self.values, rows.len()))
             }
         };
