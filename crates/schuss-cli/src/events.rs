@@ -11,11 +11,11 @@ pub fn number(x: f64) -> Value {
 }
 
 /// The event after an epoch.
-pub fn epoch(epoch: i64, train: Metrics, test: Option<Metrics>, seconds: f64) -> Value {
+pub fn epoch(epoch: i64, train: Option<Metrics>, test: Option<Metrics>, seconds: f64) -> Value {
     let mut event = Map::new();
     event.insert("event".into(), "epoch".into());
     event.insert("epoch".into(), epoch.into());
-    for (part, metrics) in [("", Some(train)), ("_test", test)] {
+    for (part, metrics) in [("", train), ("_test", test)] {
         let Some(metrics) = metrics else { continue };
         event.insert(format!("loss{part}"), number(metrics.loss));
         match metrics.scores {

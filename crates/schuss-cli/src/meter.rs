@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 use std::time::Instant;
 
+use schuss::Threads;
 use schuss_kernels::meter::{Split, set_clock, split};
+use schuss_kernels::{Burst, fma_burst};
 
 /// Nanoseconds since the first call.
 fn nanoseconds() -> u64 {
@@ -56,19 +58,35 @@ impl std::ops::AddAssign for Spent {
     }
 }
 
-/// `data 4 %, products 90 %, ...`
-pub fn describe(spent: Spent) -> String {
+/// The parts of the time, and what no part has.
+pub fn parts(spent: Spent) -> [(&'static str, f64); 6] {
     let Split { data, products, elementwise, optimizer, waiting } = spent.split;
-    let named = data + products + elementwise + optimizer + waiting;
+    let other = spent.total.saturating_sub(data + products + elementwise + optimizer + waiting);
     let parts = [
         ("data", data),
         ("products", products),
         ("elementwise", elementwise),
         ("optimiser", optimizer),
         ("waiting", waiting),
-        ("other", spent.total.saturating_sub(named)),
+        ("other", other),
     ];
-    let percent =
-        |(name, time): (&str, u64)| format!("{name} {:.0} %", 100.0 * time as f64 / spent.total.max(1) as f64);
-    parts.map(percent).join(", ")
+    parts.map(|(name, time)| (name, time as f64 / spent.total.max(1) as f64))
+}
+
+/// `data 4 %, products 90 %, ...`
+pub fn describe(spent: Spent) -> String {
+    parts(spent).map(|(name, share)| format!("{name} {:.0} %", 100.0 * share)).join(", ")
+}
+
+/// GFLOP/s of independent multiply-adds of this kind on all threads: the measure of speeds. Takes some 20 ms.
+pub fn peak<B: Burst>(threads: &Threads) -> f64 {
+    let measure = |iterations: usize| {
+        let start = Instant::now();
+        let operations = fma_burst::<B>(threads, iterations);
+        (operations, start.elapsed().as_secs_f64())
+    };
+    let (_, seconds) = measure(20_000);
+    let iterations = (20_000.0 * 0.02 / seconds.max(1e-6)) as usize;
+    let (operations, seconds) = measure(iterations.max(1));
+    operations / seconds / 1e9
 }

@@ -30,20 +30,26 @@ fn short(rate: f64) -> String {
 }
 
 /// The heads of the columns of [`line`].
-pub fn head(metrics: Metrics, has_test: bool) -> String {
-    let (score, test_score) = match metrics.scores {
-        Scores::Classification { .. } => ("accuracy", "test acc"),
-        Scores::Regression { .. } => ("rmse", "test rmse"),
+pub fn head(train: Option<Metrics>, test: Option<Metrics>) -> String {
+    let columns = |part: &str, metrics: Metrics| {
+        let score = match metrics.scores {
+            Scores::Classification { .. } if part.is_empty() => "accuracy",
+            Scores::Classification { .. } => "acc",
+            Scores::Regression { .. } => "rmse",
+        };
+        format!("  {:>10}  {:>10}", format!("{part}loss"), format!("{part}{score}"))
     };
-    let test = if has_test { format!("  {:>10}  {test_score:>10}", "test loss") } else { String::new() };
-    format!("{:>5}  {:>10}  {score:>10}{test}  {:>8}", "epoch", "loss", "seconds")
+    let [train, test] = [("", train), ("test ", test)]
+        .map(|(part, metrics)| metrics.map_or(String::new(), |metrics| columns(part, metrics)));
+    format!("{:>5}{train}{test}  {:>8}", "epoch", "seconds")
 }
 
 /// The metrics after an epoch.
-pub fn line(epoch: i64, train: Metrics, test: Option<Metrics>, seconds: f64) -> String {
+pub fn line(epoch: i64, train: Option<Metrics>, test: Option<Metrics>, seconds: f64) -> String {
     let columns = |metrics: Metrics| match metrics.scores {
         Scores::Classification { accuracy, .. } => format!("  {:>10.4}  {accuracy:>10.4}", metrics.loss),
         Scores::Regression { rmse, .. } => format!("  {:>10.4}  {rmse:>10.4}", metrics.loss),
     };
-    format!("{epoch:>5}{}{}  {seconds:>8.2}", columns(train), test.map_or(String::new(), columns))
+    let [train, test] = [train, test].map(|metrics| metrics.map_or(String::new(), columns));
+    format!("{epoch:>5}{train}{test}  {seconds:>8.2}")
 }

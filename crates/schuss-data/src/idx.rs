@@ -23,12 +23,16 @@ use crate::{Data, Examples, FeatureValues, TargetValues, error};
 /// A missing file, or one that is not what its name says: cut short, too long, damaged, of other values or dimensions,
 /// with another number of labels than of images, or with other features in the test part.
 pub fn read_idx_folder(folder: &Path) -> Result<Data> {
-    let (train, image_shape) = read_part(folder, "train")?;
     let has = |part: &&str| ["images", "labels"].iter().any(|content| find(folder, part, content).is_some());
-    let test = match ["t10k", "test"].into_iter().find(has) {
-        Some(part) => Some(read_part(folder, part)?.0),
-        None => None,
-    };
+    let test_part = ["t10k", "test"].into_iter().find(has);
+    // Both parts are decompressed at once.
+    let (train, test) = std::thread::scope(|scope| {
+        let test = test_part.map(|part| scope.spawn(move || read_part(folder, part)));
+        let train = read_part(folder, "train");
+        (train, test.map(|test| test.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+    });
+    let (train, image_shape) = train?;
+    let test = test.transpose()?.map(|(test, _)| test);
     Data::of_parts(folder, train, test, image_shape)
 }
 

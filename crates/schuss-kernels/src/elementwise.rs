@@ -127,7 +127,7 @@ pub fn zip_rows<T: Real>(
     );
 }
 
-/// Calls `f` with every one of `indices` and the row of `matrix` in its place.
+/// Calls `f` with every one of `indices` and the row of `matrix` in its place, and `announce` with those to come.
 ///
 /// # Panics
 /// The number of rows differs, or rows are not contiguous.
@@ -135,8 +135,11 @@ pub fn gather_rows<T: Real>(
     threads: &Threads,
     indices: &[u32],
     matrix: ArrayViewMut2<T>,
+    announce: impl Fn(u32) + Sync,
     f: impl Fn(u32, &mut [T]) + Sync,
 ) {
+    /// Rows on the way from memory while one is worked on.
+    const AHEAD: usize = 4;
     let columns = matrix.ncols();
     spread(
         threads,
@@ -144,11 +147,34 @@ pub fn gather_rows<T: Real>(
         (matrix, indices),
         #[inline(always)]
         |(mut matrix, indices): (ArrayViewMut2<T>, &[u32])| {
-            matrix.rows_mut().into_iter().zip(indices).for_each(|(row, &index)| {
-                f(index, row.into_slice().expect(CONTIGUOUS));
-            });
+            indices.iter().take(AHEAD).for_each(|&index| announce(index));
+            for (i, row) in matrix.rows_mut().into_iter().enumerate() {
+                indices.get(i + AHEAD).into_iter().for_each(|&index| announce(index));
+                f(indices[i], row.into_slice().expect(CONTIGUOUS));
+            }
         },
     );
+}
+
+/// Asks for `values` to be brought from memory: they will be read soon.
+#[inline]
+pub fn prefetch<X>(values: &[X]) {
+    const LINE: usize = 64;
+    for offset in (0..size_of_val(values)).step_by(LINE) {
+        prefetch_line(values.as_ptr().cast::<u8>().wrapping_add(offset));
+    }
+}
+
+/// Asks for the cache line of what will be read soon; any address will do.
+#[inline(always)]
+pub(crate) fn prefetch_line<X>(address: *const X) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, which reads nothing.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 /// `sums[j] = Σ_i matrix[i][j]`. Every column is summed in the order of its rows; where there are no more than

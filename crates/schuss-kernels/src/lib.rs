@@ -19,7 +19,9 @@ mod row;
 mod threads;
 mod transpose;
 
-pub use elementwise::{gather_rows, map, map_rows, map_rows_sum, sum_rows, update, update_with_moments, zip, zip_rows};
+pub use elementwise::{
+    gather_rows, map, map_rows, map_rows_sum, prefetch, sum_rows, update, update_with_moments, zip, zip_rows,
+};
 pub use gemm::{Compute, Fused, Products, gemm};
 pub use isa::{Isa, IsaError};
 pub use meter::Work;

@@ -231,6 +231,7 @@ impl Scaling {
             threads,
             rows,
             out,
+            |row| view.row(row as usize).to_slice().into_iter().for_each(schuss_kernels::prefetch),
             // Compiled for the instruction set in use where it is inlined into the kernel.
             #[inline(always)]
             |row, out| self.scale(view.row(row as usize), out),

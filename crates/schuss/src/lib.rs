@@ -16,7 +16,7 @@
 //! let mut model = Model::new(network, Loss::CrossEntropy, Task::Classification { classes: 2 });
 //! let settings = Settings { learning_rate: 0.05, batch_size: 4, epochs: 200, ..Settings::default() };
 //! let summary = train(&mut model, data, None, &settings, &Threads::ONE, |_| Control::Continue)?;
-//! assert_eq!(summary.train.accuracy(), Some(1.0));
+//! assert_eq!(summary.train.and_then(|metrics| metrics.accuracy()), Some(1.0));
 //! # Ok::<(), Error>(())
 //! ```
 //!

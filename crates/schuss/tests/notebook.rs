@@ -138,7 +138,7 @@ fn run<T: Real>(trace: &Trace, threads: usize) -> (Vec<[f64; 4]>, Vec<f64>) {
     let [train_data, test_data] = [dataset(x.view(), &labels), dataset(x_test.view(), &labels_test)];
     let threads = Threads::new(threads).unwrap();
     train(&mut model, train_data, Some(test_data), &trace.settings(), &threads, |event| {
-        if let Event::Epoch { train, test: Some(test), .. } = event {
+        if let Event::Epoch { train: Some(train), test: Some(test), .. } = event {
             let accuracy = |metrics: Metrics| metrics.accuracy().unwrap();
             lines.push([train.loss, test.loss, accuracy(train), accuracy(test)]);
         }

@@ -8,14 +8,14 @@ use schuss::{
     Activation, Dataset, Features, Init, Isa, Loss, Model, Network, Optimizer, Order, Predictor, Products, Real,
     Scaling, Settings, Targets, Task, Threads, Trainer,
 };
-use schuss_kernels::{Bf16, Burst, fma_burst, memory_sweep};
+use schuss_kernels::{Bf16, Burst, memory_sweep};
 use serde_json::{Map, Value, json};
 
 use super::threads;
 use crate::events;
 use crate::events::say;
 use crate::failure::Result;
-use crate::meter::{Clocked, describe};
+use crate::meter::{Clocked, describe, peak};
 
 /// The notebook's network and batch.
 const NOTEBOOK: [usize; 8] = [784, 500, 200, 100, 30, 30, 30, 10];
@@ -160,9 +160,9 @@ impl Bench {
 
     fn peaks(&mut self) {
         let peaks = [
-            ("f32", (0..self.rounds).map(|_| peak(|n| fma_burst::<f32>(&self.threads, n))).fold(0.0, f64::max)),
-            ("f64", (0..self.rounds).map(|_| peak(|n| fma_burst::<f64>(&self.threads, n))).fold(0.0, f64::max)),
-            ("bf16", (0..self.rounds).map(|_| peak(|n| fma_burst::<Bf16>(&self.threads, n))).fold(0.0, f64::max)),
+            ("f32", (0..self.rounds).map(|_| peak::<f32>(&self.threads)).fold(0.0, f64::max)),
+            ("f64", (0..self.rounds).map(|_| peak::<f64>(&self.threads)).fold(0.0, f64::max)),
+            ("bf16", (0..self.rounds).map(|_| peak::<Bf16>(&self.threads)).fold(0.0, f64::max)),
         ];
         for (name, peak) in peaks {
             if peak > 0.0 {
@@ -191,11 +191,7 @@ impl Bench {
         let mut split = String::new();
         let operations = case.with_trainer::<T, _>(&self.threads, |step| {
             for _ in 0..self.rounds {
-                best_peak = best_peak.max(if is_bf16 {
-                    peak(|n| fma_burst::<Bf16>(&self.threads, n))
-                } else {
-                    peak(|n| fma_burst::<T>(&self.threads, n))
-                });
+                best_peak = best_peak.max(if is_bf16 { peak::<Bf16>(&self.threads) } else { peak::<T>(&self.threads) });
                 best = best.min(median_seconds(self.seconds, &mut *step));
             }
             let clocked = Clocked::start();
@@ -249,7 +245,7 @@ impl Bench {
         let operations = model.network.forward_operations(60_000);
         let [mut best, mut best_peak] = [f64::MAX, 0.0f64];
         for _ in 0..self.rounds {
-            best_peak = best_peak.max(peak(|n| fma_burst::<f32>(&self.threads, n)));
+            best_peak = best_peak.max(peak::<f32>(&self.threads));
             let start = Instant::now();
             std::hint::black_box(model.predict(Features::U8(pixels.view()), &self.threads)?);
             best = best.min(start.elapsed().as_secs_f64());
@@ -316,19 +312,6 @@ fn pixels(rows: usize, columns: usize, dense: usize) -> Array2<u8> {
         let is_stroke = (i * 131 + j) / 6 * 7919 % 1000 < dense;
         if is_stroke { ((i * 7919 + j * 104_729) % 255 + 1) as u8 } else { 0 }
     })
-}
-
-/// GFLOP/s of `burst`, which runs so many iterations and says how many operations that were.
-fn peak(burst: impl Fn(usize) -> f64) -> f64 {
-    let measure = |iterations: usize| {
-        let start = Instant::now();
-        let operations = burst(iterations);
-        (operations, start.elapsed().as_secs_f64())
-    };
-    let (_, seconds) = measure(100_000);
-    let iterations = (100_000.0 * 0.03 / seconds.max(1e-6)) as usize;
-    let (operations, seconds) = measure(iterations.max(1));
-    operations / seconds / 1e9
 }
 
 /// The median time of `f`, called again and again for so many seconds.

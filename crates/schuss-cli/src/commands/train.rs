@@ -4,14 +4,16 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use schuss::{Control, Error, Event, Isa, Metrics, Model, Real, weights_sha256};
+use schuss::{Control, Error, Event, Isa, Metrics, Model, Products, Real, Threads, weights_sha256};
 use schuss_data::Data;
+use schuss_kernels::{Bf16, Burst};
 use serde_json::{Value, json};
 
 use super::{open_data, threads, with_precision};
 use crate::events;
 use crate::events::say;
 use crate::failure::{Failure, Result};
+use crate::meter::{Clocked, Spent, describe, parts};
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::progress;
@@ -64,7 +66,7 @@ pub fn train(flags: Options, preset: Options, run: RunArguments) -> Result<()> {
     with_precision!(plan.precision(), run_plan(&plan, &data, run))
 }
 
-fn run_plan<T: Real>(plan: &Plan, data: &Data, run: RunArguments) -> Result<()> {
+fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, run: RunArguments) -> Result<()> {
     let threads = threads(plan.options.threads)?;
     let train = data.train.dataset()?;
     let test = data.test.as_ref().map(|test| test.dataset()).transpose()?;
@@ -75,8 +77,8 @@ fn run_plan<T: Real>(plan: &Plan, data: &Data, run: RunArguments) -> Result<()> 
     let out = run.out.unwrap_or_else(|| RunFolder::default_path(&data.name));
     let mut folder = RunFolder::create(out, &plan.options)?;
     let model_path = folder.model();
-    let mut reporter = Reporter::new(run.json, data, plan, &model, settings.total_steps(train.rows()));
-    reporter.start(&model, &threads);
+    let mut reporter = Reporter::new(run.json, data, plan, &model, &threads, settings.total_steps(train.rows()));
+    reporter.start(&model);
     let mut recording = Ok(());
     let result = schuss::train(&mut model, train, test, &settings, &threads, |event| {
         if let Some(event) = reporter.on_event(event)
@@ -98,11 +100,13 @@ fn run_plan<T: Real>(plan: &Plan, data: &Data, run: RunArguments) -> Result<()> 
                 "train_seconds": events::number(reporter.train_seconds),
                 "weights_sha256": sha256,
             });
+            let (speed, text) = reporter.speed();
+            done["speed"] = speed;
             if reporter.has_diverged {
                 done["kept_epoch"] = summary.kept_epoch.into();
             }
             folder.record(&done)?;
-            reporter.done(&done);
+            reporter.done(&done, &text);
             Ok(())
         }
         Err(error @ Error::Diverged { .. }) => {
@@ -125,11 +129,23 @@ struct Reporter<'a> {
     step_operations: f64,
     operations: f64,
     has_diverged: bool,
-    last: Option<(Metrics, Option<Metrics>)>,
+    /// Of the training and of the test data.
+    last: (Option<Metrics>, Option<Metrics>),
+    threads: &'a Threads,
+    peak: fn(&Threads) -> f64,
+    clocked: Option<Clocked>,
+    spent: Spent,
 }
 
 impl<'a> Reporter<'a> {
-    fn new<T: Real>(json: bool, data: &'a Data, plan: &'a Plan, model: &Model<T>, steps: u64) -> Self {
+    fn new<T: Real + Burst>(
+        json: bool,
+        data: &'a Data,
+        plan: &'a Plan,
+        model: &Model<T>,
+        threads: &'a Threads,
+        steps: u64,
+    ) -> Self {
         let batch_size = plan.options.batch_size.unwrap_or(1) as u64;
         let rows = data.train.targets.view().rows() as u64;
         let [per_epoch, epochs] = [rows.div_ceil(batch_size), plan.options.epochs.unwrap_or(0) as u64];
@@ -145,11 +161,22 @@ impl<'a> Reporter<'a> {
             step_operations: model.network.step_operations(1),
             operations: 0.0,
             has_diverged: false,
-            last: None,
+            last: (None, None),
+            threads,
+            peak: if plan.settings().is_ok_and(|settings| settings.products == Products::Bf16)
+                && Products::bf16_available()
+            {
+                crate::meter::peak::<Bf16>
+            } else {
+                crate::meter::peak::<T>
+            },
+            clocked: None,
+            spent: Spent::default(),
         }
     }
 
-    fn start<T: Real>(&self, model: &Model<T>, threads: &schuss::Threads) {
+    fn start<T: Real>(&self, model: &Model<T>) {
+        let threads = self.threads;
         let rows = |examples: &schuss_data::Examples| examples.targets.view().rows();
         let (train, test) = (rows(&self.data.train), self.data.test.as_ref().map(rows));
         if self.json {
@@ -205,10 +232,18 @@ impl<'a> Reporter<'a> {
                         );
                     });
                 }
+                // A sample of the steps, so that the clock costs nothing.
+                if let Some(clocked) = self.clocked.take() {
+                    self.spent += clocked.stop();
+                }
+                if step % 16 == 4 {
+                    self.clocked = Some(Clocked::start());
+                }
                 self.bar.inc(rows as u64);
                 self.operations += self.step_operations * rows as f64;
             }
             Event::StepsFinished { .. } => {
+                self.clocked.take().map(Clocked::stop);
                 self.epoch_seconds = self.epoch_start.elapsed().as_secs_f64();
                 self.train_seconds += self.epoch_seconds;
             }
@@ -219,13 +254,13 @@ impl<'a> Reporter<'a> {
                 } else {
                     let text = progress::line(epoch, train, test, self.epoch_seconds);
                     self.bar.suspend(|| {
-                        if epoch == -1 {
-                            say!("{}", progress::head(train, test.is_some()));
+                        if self.last == (None, None) {
+                            say!("{}", progress::head(train, test));
                         }
                         say!("{text}");
                     });
                 }
-                self.last = Some((train, test));
+                self.last = (train, test);
                 return Some(line);
             }
             _ => {}
@@ -233,15 +268,35 @@ impl<'a> Reporter<'a> {
         None
     }
 
-    fn done(&self, done: &Value) {
+    /// What the steps made of the machine, for the last event and the last lines.
+    fn speed(&self) -> (Value, String) {
+        let rate = self.operations / self.train_seconds.max(f64::MIN_POSITIVE) / 1e9;
+        let peak = (self.peak)(self.threads);
+        let share = rate / peak;
+        let parts = parts(self.spent);
+        let mut split = serde_json::Map::new();
+        parts.iter().for_each(|(name, share)| drop(split.insert((*name).into(), events::number(*share))));
+        let value = json!({
+            "gflops": events::number(rate),
+            "peak_gflops": events::number(peak),
+            "share_of_peak": events::number(share),
+            "time": split,
+        });
+        let mut text = format!("{rate:.0} GFLOP/s, {:.0} % of the FMA peak", 100.0 * share);
+        if self.spent.total > 0 {
+            text += &format!("; {}", describe(self.spent));
+        }
+        (value, text)
+    }
+
+    fn done(&self, done: &Value, speed: &str) {
         if self.json {
             return events::print(done);
         }
-        let rate = self.operations / self.train_seconds.max(f64::MIN_POSITIVE) / 1e9;
-        say!("trained in {:.2} s ({rate:.0} GFLOP/s)", self.train_seconds);
+        say!("trained in {:.2} s: {speed}", self.train_seconds);
         if let Some(epoch) = done.get("kept_epoch") {
             say!("the model has the parameters of epoch {epoch}, the last with finite numbers (-1: before training)");
-        } else if let Some((_, Some(test))) = self.last {
+        } else if let (_, Some(test)) = self.last {
             match test.scores {
                 schuss::Scores::Classification { accuracy, .. } => say!("test accuracy {:.2} %", 100.0 * accuracy),
                 schuss::Scores::Regression { rmse, mae, r2 } => {

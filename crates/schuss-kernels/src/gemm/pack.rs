@@ -7,6 +7,7 @@ use pulp::Simd;
 use super::K_BLOCK;
 use super::tile::Operand;
 use crate::Real;
+use crate::elementwise::prefetch_line;
 use crate::real::lanes;
 
 /// The largest packed panel in bytes: K_BLOCK rows of three 64-byte vectors.
@@ -73,7 +74,7 @@ pub(super) unsafe fn pack<S: Simd, T: Real>(
             for row in k.clone() {
                 // Rows lie too far apart for the machine to guess which is next.
                 for column in (0..width).step_by(lanes) {
-                    prefetch(from(row, column).wrapping_offset(AHEAD as isize * b.strides[0]));
+                    prefetch_line(from(row, column).wrapping_offset(AHEAD as isize * b.strides[0]));
                 }
                 for column in (0..last).step_by(lanes) {
                     T::store(simd, None, to(row, column), T::load(simd, None, from(row, column)));
@@ -89,16 +90,4 @@ pub(super) unsafe fn pack<S: Simd, T: Real>(
             }
         }
     }
-}
-
-/// Asks for the cache line of what will be read soon; any address will do.
-#[inline(always)]
-pub(super) fn prefetch<T>(address: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, which reads nothing.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }

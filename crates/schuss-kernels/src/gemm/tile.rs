@@ -5,9 +5,10 @@ use std::ops::Range;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use pulp::{Simd, WithSimd};
 
-use super::pack::{Memory, pack, prefetch};
+use super::pack::{Memory, pack};
 use super::{Fused, K_BLOCK};
 use crate::Real;
+use crate::elementwise::prefetch_line;
 use crate::real::lanes;
 
 /// An operand where it lies in memory.
@@ -342,7 +343,7 @@ impl<T: Real> Product<T> {
             if let End::Mask(mask, stride) = panel.end {
                 for r in 0..ROWS {
                     for v in 0..VECTORS {
-                        prefetch(mask.wrapping_offset((row + r) as isize * stride).wrapping_add(v * lanes));
+                        prefetch_line(mask.wrapping_offset((row + r) as isize * stride).wrapping_add(v * lanes));
                     }
                 }
             }

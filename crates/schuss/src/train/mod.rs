@@ -42,7 +42,7 @@ pub struct Settings {
 pub enum Evaluation {
     /// Before training and after every epoch.
     EachEpoch,
-    /// Once, after the last step.
+    /// Once, after the last step: of the test data, or of the training data where there are none.
     AtEnd,
 }
 
@@ -102,8 +102,8 @@ pub enum Event {
     Epoch {
         /// Counted from 0; -1 is before training.
         epoch: i64,
-        /// Of the training data.
-        train: Metrics,
+        /// Of the training data, unless only the test data are evaluated.
+        train: Option<Metrics>,
         /// Of the test data, if there is any. Never used for a choice.
         test: Option<Metrics>,
     },
@@ -127,8 +127,8 @@ pub struct Summary {
     pub stopped: bool,
     /// The epoch whose parameters the model has: the last one, or the last good one where a run went on without numbers.
     pub kept_epoch: i64,
-    /// The last metrics of the training data.
-    pub train: Metrics,
+    /// The last metrics of the training data, unless only the test data were evaluated.
+    pub train: Option<Metrics>,
     /// The last metrics of the test data.
     pub test: Option<Metrics>,
 }
@@ -168,7 +168,11 @@ fn run<T: Real>(
     let mut stop = false;
     let mut is_lost = false;
 
-    let evaluate = |trainer: &mut Trainer<T>| (trainer.evaluate(train), test.map(|test| trainer.evaluate(test)));
+    let evaluates_train = settings.evaluation == Evaluation::EachEpoch || test.is_none();
+    let evaluate = |trainer: &mut Trainer<T>| {
+        let train = evaluates_train.then(|| trainer.evaluate(train));
+        (train, test.map(|test| trainer.evaluate(test)))
+    };
     let is_evaluated = |step: u64| settings.evaluation == Evaluation::EachEpoch || step == total_steps;
     let mut metrics = None;
     if is_evaluated(0) {
@@ -199,7 +203,8 @@ fn run<T: Real>(
         stop |= on_event(Event::StepsFinished { epoch }) == Control::Stop;
 
         let evaluated = (stop || is_evaluated(step)).then(|| evaluate(&mut trainer));
-        if evaluated.is_none_or(|(train, _)| train.loss.is_finite()) && are_finite(&trainer.model.network) {
+        let losses = evaluated.iter().flat_map(|(train, test)| [train, test]).flatten();
+        if losses.into_iter().all(|metrics| metrics.loss.is_finite()) && are_finite(&trainer.model.network) {
             good.keep(&trainer.model.network, epoch);
             is_lost = false;
         } else if settings.on_divergence == OnDivergence::Stop {
