@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use schuss::{Activation, Init, Loss, Optimizer, Schedule};
+use schuss::{Activation, Augment, Init, Loss, Optimizer, Schedule};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
@@ -99,6 +99,10 @@ pub struct Options {
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub no_shuffle: Option<bool>,
 
+    /// Change the pictures of every step at random: shift:PIXELS moves each up to so far
+    #[arg(long, value_name = "shift:PIXELS", value_parser = augment)]
+    pub augment: Option<String>,
+
     /// When the metrics over all rows are computed: before training and after every epoch, or once after the last step
     /// [default: each-epoch]
     #[arg(long, value_parser = EVALUATE)]
@@ -147,6 +151,7 @@ impl Options {
             init,
             from,
             no_shuffle,
+            augment,
             evaluate,
             scale,
             precision,
@@ -209,6 +214,7 @@ impl Options {
             }
         }
         self.init.as_deref().map_or(Ok(String::new()), init)?;
+        self.augment.as_deref().map_or(Ok(String::new()), augment)?;
         self.scale.as_deref().map_or(Ok(String::new()), scale).map_err(|error| format!("scale: {error}"))?;
         Ok(())
     }
@@ -273,6 +279,10 @@ fn count(text: &str) -> std::result::Result<usize, String> {
             Err(format!("expected a whole number from 1 to {}, got {got}", u32::MAX))
         }
     }
+}
+
+fn augment(text: &str) -> std::result::Result<String, String> {
+    text.parse::<Augment>().map(|augment| augment.to_string()).map_err(|error| error.to_string())
 }
 
 fn init(text: &str) -> std::result::Result<String, String> {

@@ -1,8 +1,8 @@
 //! From options and data to a run: everything that was not asked for is chosen here, with its reason.
 
 use schuss::{
-    Activation, Dataset, Evaluation, Features, Init, Loss, Model, ModelFile, Network, OnDivergence, Optimizer, Order,
-    Precision, Products, Real, Scaling, Schedule, Settings, Targets, Task,
+    Activation, Augment, Dataset, Evaluation, Features, Init, Loss, Model, ModelFile, Network, OnDivergence, Optimizer,
+    Order, Precision, Products, Real, Scaling, Schedule, Settings, Targets, Task,
 };
 use schuss_data::Data;
 
@@ -241,6 +241,8 @@ impl Plan {
     pub fn settings(&self) -> Result<Settings> {
         let options = &self.options;
         let seed = chosen(&options.seed);
+        let augment = options.augment.as_deref().map(str::parse::<Augment>).transpose().map_err(Failure::usage)?;
+        augment.map_or(Ok(()), |augment| augment.check(&self.example_shape)).map_err(Failure::usage)?;
         Ok(Settings {
             optimizer: Optimizer::from_name(&chosen(&options.optimizer)).map_err(Failure::usage)?,
             learning_rate: chosen(&options.lr),
@@ -255,6 +257,7 @@ impl Plan {
                 OnDivergence::Stop
             },
             products: if chosen(&options.precision) == "bf16" { Products::Bf16 } else { Products::Exact },
+            augment: augment.map(|augment| (augment, seed)),
             evaluation: if chosen(&options.evaluate) == "at-end" { Evaluation::AtEnd } else { Evaluation::EachEpoch },
             order: if chosen(&options.no_shuffle) { Order::Sequential } else { Order::Shuffled { seed } },
         })

@@ -26,6 +26,7 @@ macro_rules! with_view {
         }
     };
 }
+pub(crate) use with_view;
 
 impl Features<'_> {
     /// Examples.
@@ -249,6 +250,12 @@ impl Scaling {
                 &copy
             }
         };
+        self.scale_at(0, row, out);
+    }
+
+    /// [`Scaling::scale`] of a part of a row that goes to the columns from `column` on.
+    #[inline(always)]
+    pub(crate) fn scale_at<X: Value, T: Real>(&self, column: usize, row: &[X], out: &mut [T]) {
         match self {
             Self::None => out.iter_mut().zip(row).for_each(|(out, &x)| *out = x.to_real()),
             Self::Divide(divisor) => {
@@ -256,8 +263,20 @@ impl Scaling {
                 out.iter_mut().zip(row).for_each(|(out, &x)| *out = x.to_real::<T>() / divisor);
             }
             Self::Standard { mean, deviation } => {
-                let columns = row.iter().zip(mean).zip(deviation);
+                let columns = row.iter().zip(&mean[column..]).zip(&deviation[column..]);
                 out.iter_mut().zip(columns).for_each(|(out, ((&x, m), d))| *out = T::from_f64((x.into() - m) / d));
+            }
+        }
+    }
+
+    /// [`Scaling::scale_at`] of nothing but zeros.
+    #[inline(always)]
+    pub(crate) fn scale_zeros<T: Real>(&self, column: usize, out: &mut [T]) {
+        match self {
+            Self::None | Self::Divide(_) => out.fill(T::ZERO),
+            Self::Standard { mean, deviation } => {
+                let columns = mean[column..].iter().zip(&deviation[column..]);
+                out.iter_mut().zip(columns).for_each(|(out, (m, d))| *out = T::from_f64(-m / d));
             }
         }
     }

@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod activation;
+mod augment;
 mod dataset;
 mod dense;
 mod error;
@@ -43,6 +44,7 @@ mod train;
 mod workspace;
 
 pub use activation::Activation;
+pub use augment::Augment;
 pub use dataset::{Dataset, Features, Scaling, Targets};
 pub use dense::Dense;
 pub use error::{Error, Result};

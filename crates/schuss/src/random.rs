@@ -12,6 +12,8 @@ pub(crate) enum Purpose {
     Shuffle = 2,
     /// The coordinates of a gradient check.
     Check = 3,
+    /// The changes of pictures; the counter is the step.
+    Augment = 4,
 }
 
 /// The numbers for `purpose` and `counter`.
@@ -39,7 +41,7 @@ impl Stream {
     }
 
     /// Uniform in 0..bound, without bias (Lemire 2019, arXiv:1805.10941).
-    fn below(&mut self, bound: u32) -> u32 {
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
         let threshold = bound.wrapping_neg() % bound;
         loop {
             let product = u64::from(self.0.next_u32()) * u64::from(bound);

@@ -5,7 +5,7 @@ mod trainer;
 
 use schuss_kernels::Products;
 
-use crate::{Dataset, Error, Metrics, Model, Network, Optimizer, Real, Result, Schedule, Threads};
+use crate::{Augment, Dataset, Error, Metrics, Model, Network, Optimizer, Real, Result, Schedule, Threads};
 
 pub use order::Order;
 pub use trainer::Trainer;
@@ -31,6 +31,8 @@ pub struct Settings {
     pub products: Products,
     /// The order of the examples.
     pub order: Order,
+    /// What is done to the pictures of a step, if anything, and the seed of it.
+    pub augment: Option<(Augment, u64)>,
     /// When the metrics are computed.
     pub evaluation: Evaluation,
     /// What a loss that stops being finite does to the run.
@@ -68,6 +70,7 @@ impl Default for Settings {
             l2: 0.0,
             products: Products::Exact,
             order: Order::Shuffled { seed: 0 },
+            augment: None,
             evaluation: Evaluation::EachEpoch,
             on_divergence: OnDivergence::Stop,
         }

@@ -3,6 +3,7 @@
 use ndarray::Array2;
 use schuss_kernels::meter::{Work, timed};
 
+use crate::augment::Augmenter;
 use crate::loss::BatchTargets;
 use crate::model::BATCH;
 use crate::optimizer::OptimizerState;
@@ -19,6 +20,9 @@ pub struct Trainer<'m, 'd, T> {
     optimizer: OptimizerState<T>,
     l2: f64,
     on_divergence: OnDivergence,
+    augmenter: Option<Augmenter>,
+    /// Steps made.
+    steps: u64,
     labels: Vec<u32>,
     values: Array2<T>,
 }
@@ -31,6 +35,7 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
     pub fn new(model: &'m mut Model<T>, dataset: Dataset<'d>, settings: &Settings, threads: &Threads) -> Result<Self> {
         settings.check(dataset.rows())?;
         model.check(dataset)?;
+        settings.augment.map_or(Ok(()), |(augment, _)| augment.check(&model.example_shape))?;
         let rows = settings.batch_size.min(dataset.rows());
         let parameters = model.network.parameters().len();
         Ok(Self {
@@ -39,6 +44,10 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
             optimizer: OptimizerState::new(settings.optimizer, parameters),
             l2: settings.l2,
             on_divergence: settings.on_divergence,
+            augmenter: settings
+                .augment
+                .map(|(augment, seed)| Augmenter::new(augment, seed, &model.example_shape, rows)),
+            steps: 0,
             labels: vec![0; rows],
             values: Array2::from_elem((rows, model.network.outputs()), T::ZERO),
             model,
@@ -59,6 +68,7 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         let Workspace { compute, gradient, .. } = &self.workspace;
         let parameters = self.model.network.parameters_mut();
         timed(Work::Optimizer, || self.optimizer.step(&compute.threads, parameters, gradient, learning_rate));
+        self.steps += 1;
         Some(loss)
     }
 
@@ -74,7 +84,11 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         let threads = workspace.threads().clone();
         let last = network.last_activation();
 
-        timed(Work::Data, || scaling.gather(&threads, dataset.features(), rows, workspace.input(rows.len())));
+        let input = workspace.input(rows.len());
+        timed(Work::Data, || match &mut self.augmenter {
+            None => scaling.gather(&threads, dataset.features(), rows, input),
+            Some(augmenter) => augmenter.gather(&threads, self.steps, scaling, dataset.features(), rows, input),
+        });
         let targets = match dataset.targets() {
             Targets::Classes { labels, .. } => {
                 self.labels.iter_mut().zip(rows).for_each(|(label, &row)| *label = labels[row as usize]);
