@@ -88,10 +88,10 @@ ROWS = {
         work="predict",
         batches=60,
     ),
-    "adamw": Row(
-        "one training step of 784-500-200-100-30-30-30-10, relu, batch 1000, AdamW",
+    "adam": Row(
+        "one training step of 784-500-200-100-30-30-30-10, relu, batch 1000, Adam",
         "ms",
         {"schuss": "adam_step_ms"},
-        optimizer="adamw",
+        optimizer="adam",
     ),
 }

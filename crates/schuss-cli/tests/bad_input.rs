@@ -101,6 +101,23 @@ fn damaged_idx_files_are_refused() {
     check(&room, "train images", FAILED, &["images: no images here", "train-images-idx3-ubyte.gz"]);
 }
 
+#[test]
+fn what_cannot_be_augmented_is_refused() {
+    let room = Room::new();
+    room.write("table.npz", npz(&[("x_train", x(6)), ("y_train", longs(&[0, 1, 0, 1, 0, 1]))]));
+    let usage = 2;
+    check(&room, "train table.npz --augment shift:1 --out run", usage, &["augment", "pictures", "rows of numbers"]);
+    check(
+        &room,
+        "train digits --augment shift:8 --out run",
+        usage,
+        &["augment", "smaller than the picture", "shift:8"],
+    );
+    check(&room, "train digits --augment turn:8 --out run", usage, &["--augment", "shift:PIXELS", "turn:8"]);
+    room.write("run.toml", "data = \"digits\"\naugment = \"shift:0\"\n");
+    check(&room, "train --config run.toml --out run", usage, &["run.toml", "augment", "from 1 to 100", "shift:0"]);
+}
+
 // NPZ files.
 
 /// Trains on a file of these arrays.

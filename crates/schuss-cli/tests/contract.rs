@@ -38,7 +38,7 @@ fn check_events(room: &Room, options: &str, epochs: i64, epoch_keys: &[&str]) ->
         assert_eq!(keys(event), epoch_keys.iter().copied().collect(), "{options}");
         assert!(epoch_keys.iter().skip(1).all(|key| event[*key].is_number()), "{event}");
     }
-    assert_eq!(keys(done), BTreeSet::from(["event", "model", "train_seconds", "weights_sha256"]));
+    assert_eq!(keys(done), BTreeSet::from(["event", "model", "speed", "train_seconds", "weights_sha256"]));
     let seconds: f64 = epoch_events.iter().map(|event| event["seconds"].as_f64().unwrap()).sum();
     let train_seconds = done["train_seconds"].as_f64().unwrap();
     assert!(train_seconds > 0.0 && (seconds - train_seconds).abs() < 1e-9, "{seconds} {train_seconds}");
@@ -92,6 +92,59 @@ fn steps_end_a_run() {
     let by_steps = room.train(&format!("{plain} --steps 30"));
     assert_eq!(room.train(&format!("{plain} --epochs 2")), by_steps);
     assert_ne!(room.train(&format!("{plain} --steps 29")), by_steps);
+}
+
+/// One event, with the test part alone where there is one; the model is that of a run with metrics after every epoch.
+#[test]
+fn metrics_can_wait_for_the_end() {
+    let room = Room::new();
+    room.write("all.npz", npz(&[("x_train", floats(&[2, 2], &waves(4))), ("y_train", longs(&[0, 1]))]));
+    for (options, keys) in [
+        ("digits --hidden 8 --batch-size 100 --steps 40", &["acc_test", "epoch", "event", "loss_test", "seconds"]),
+        ("all.npz --hidden 8 --steps 3", &["acc", "epoch", "event", "loss", "seconds"]),
+    ] {
+        let events = room.schuss(&format!("train {options} --evaluate at-end --json --out run")).ok().events();
+        let [_, epoch, done] = &events[..] else { panic!("three events: {events:?}") };
+        let mut names: Vec<_> = epoch.as_object().unwrap().keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, keys);
+        assert_eq!(sha256_of(done), room.train(&format!("{options} --out run")), "{options}");
+    }
+}
+
+/// bfloat16 is how a run computes; what it leaves is a model in f32, evaluated as such.
+#[test]
+fn a_bf16_run_leaves_an_f32_model() {
+    let room = Room::new();
+    let events = room.schuss("train digits --precision bf16 --epochs 3 --json --out run").ok().events();
+    assert_eq!(room.schuss("inspect run --json").ok().json()["precision"], "f32");
+    let metrics = room.schuss("evaluate run digits --split test --json").ok().json();
+    assert_eq!(metrics["metrics"]["accuracy"], events[events.len() - 2]["acc_test"]);
+    let has_bf16 = fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains("avx512_bf16"));
+    if !has_bf16 {
+        return eprintln!("this machine lacks AVX512-BF16: not compared with f32");
+    }
+    assert_ne!(sha256_of(events.last().unwrap()), room.train("digits --epochs 3 --out run"));
+    let other_level = |precision| {
+        let command = format!("train digits --epochs 2 --json --precision {precision} --out run");
+        sha256_of(&room.schuss_with(&command, &[("SCHUSS_ISA", "avx2")]).ok().done())
+    };
+    assert_eq!(other_level("bf16"), other_level("f32"), "f32 products where the level lacks bfloat16");
+}
+
+/// The settings of the benchmarks are settings that the program takes.
+#[test]
+fn the_settings_of_the_benchmarks_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../benches/mnist");
+    let configs = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let configs: Vec<_> =
+        configs.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    assert_eq!(configs.len(), 3);
+    let room = Room::new();
+    for config in configs {
+        let command = format!("train --config {} --data-dir {}", config.display(), repository_data().display());
+        room.schuss(&format!("{command} --steps 1 --json --out run")).ok();
+    }
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use schuss::{
-    Activation, Dataset, Features, Init, Loss, Model, Network, Optimizer, Real, Scaling, Settings, Targets, Task,
-    Threads, Trainer,
+    Activation, Augment, Dataset, Features, Init, Loss, Model, Network, Optimizer, Predictor, Products, Real, Scaling,
+    Settings, Targets, Task, Threads, Trainer,
 };
 
 struct Counting;
@@ -44,7 +44,18 @@ fn check<T: Real>(threads: usize, optimizer: Optimizer, activation: Activation, 
     Init::He.draw(&mut network, 0);
     let task = Task::of(targets);
     let mut model = Model { scaling: Scaling::Divide(255.0), ..Model::new(network, loss, task) };
-    let settings = Settings { optimizer, learning_rate: 1e-4, batch_size: 200, l2: 1e-4, ..Settings::default() };
+    let augment = (activation == Activation::Relu).then_some((Augment { shift: 2 }, 0));
+    let products = if activation == Activation::Relu { Products::Bf16 } else { Products::Exact };
+    model.example_shape = vec![10, 10];
+    let settings = Settings {
+        optimizer,
+        learning_rate: 1e-4,
+        batch_size: 200,
+        l2: 1e-4,
+        augment,
+        products,
+        ..Settings::default()
+    };
     let threads = Threads::new(threads).unwrap();
     let mut trainer = Trainer::new(&mut model, data, &settings, &threads).unwrap();
     let order: Vec<u32> = (0..data.rows() as u32).rev().collect();
@@ -67,6 +78,16 @@ fn a_step_allocates_nothing_after_the_first() {
     let data = |targets| Dataset::new(Features::U8(pixels.view()), targets).unwrap();
     let classes = data(Targets::Classes { labels: &labels, classes: 10 });
     let numbers = data(Targets::Values(values.view()));
+    let model = Model::new(
+        Network::<f32>::new(&[100, 200, 10], Activation::Tanh, Activation::Identity).unwrap(),
+        Loss::Mse,
+        Task::Regression,
+    );
+    let mut predictor = Predictor::new(&model).unwrap();
+    let row = pixels.slice_axis(Axis(0), (3..4).into());
+    let mut predict = || drop(predictor.predict(Features::U8(row)).map(<[f64]>::len));
+    predict();
+    assert_eq!(allocations(predict), 0, "a single prediction");
     for threads in [1, 2] {
         check::<f32>(threads, Optimizer::Sgd, Activation::Relu, Loss::CrossEntropy, classes);
         check::<f64>(threads, Optimizer::ADAM, Activation::Gelu, Loss::CrossEntropy, classes);
