@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 
 use crate::meter::waiting;
 
-/// How often a thread looks for a loop before it goes to sleep: some tens of microseconds.
+/// How often a thread looks for a loop before it goes to sleep: one or two tenths of a millisecond.
 const LOOKS: usize = 10_000;
 /// How often whoever waits for the others looks before it lets the system run somebody else.
 const PATIENCE: usize = 2_000;

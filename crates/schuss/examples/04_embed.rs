@@ -5,7 +5,7 @@
 //! The model was trained by `schuss train digits --hidden 16 --out ...`: 8x8 pixels of 0 to 16, ten classes.
 
 use ndarray::ArrayView2;
-use schuss::{Features, Model, ModelFile, Threads, argmax};
+use schuss::{Features, Model, ModelFile, Predictor, argmax};
 
 static MODEL: &[u8] = include_bytes!("digits.safetensors");
 
@@ -24,10 +24,12 @@ static PIXELS: [u8; 64] = [
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model: Model<f32> = ModelFile::from_bytes(MODEL)?.model();
+    // Made once; a prediction then takes a microsecond or so, and no allocation.
+    let mut predictor = Predictor::new(&model)?;
     let example = ArrayView2::from_shape((1, PIXELS.len()), &PIXELS)?;
-    let probabilities = model.predict(Features::U8(example), &Threads::ONE)?;
-    let digit = argmax(probabilities.row(0));
-    println!("{digit}, with probability {:.4}", probabilities[(0, digit)]);
+    let probabilities = predictor.predict(Features::U8(example))?;
+    let digit = argmax(probabilities.into());
+    println!("{digit}, with probability {:.4}", probabilities[digit]);
     assert_eq!(digit, 3, "the model and the picture belong together");
     Ok(())
 }

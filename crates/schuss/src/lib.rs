@@ -62,4 +62,4 @@ pub use schedule::Schedule;
 pub use train::{Control, Evaluation, Event, OnDivergence, Order, Settings, Summary, Trainer, train};
 pub use workspace::Workspace;
 
-pub use schuss_kernels::{Isa, IsaError, Products, Real, Threads};
+pub use schuss_kernels::{Compute, Fused, Isa, IsaError, Products, Real, Threads};

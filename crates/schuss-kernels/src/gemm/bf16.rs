@@ -18,6 +18,7 @@ mod avx512 {
 
     use super::super::pack::Memory;
     use super::super::tile::{Arithmetic, Operand, Part};
+    use crate::elementwise::prefetch_line;
     use crate::transpose::turn_over_16;
 
     /// Pairs of bfloat16, the even index in the low half.
@@ -94,19 +95,21 @@ mod avx512 {
             width: usize,
             panel: *mut u32,
         ) {
+            /// Pairs between the one that is rounded and the one that is asked for.
+            const AHEAD: isize = 8;
             let pairs = k.len().div_ceil(2);
-            for column in (0..width).step_by(16) {
-                let count = columns.len().saturating_sub(column).min(16);
-                let first = columns.start + column.min(columns.len());
-                // SAFETY: by this function's contract.
-                unsafe {
-                    if b.strides[0] == 1 {
+            let count = |column: usize| columns.len().saturating_sub(column).min(16);
+            // SAFETY: by this function's contract.
+            unsafe {
+                let first = |column: usize| columns.start + column.min(columns.len());
+                if b.strides[0] == 1 {
+                    for column in (0..width).step_by(16) {
                         for pair in (0..pairs).step_by(16) {
                             let inner = k.len() - 2 * pair;
                             let mut block = [_mm512_setzero_ps(); 16];
                             for (i, line) in block.iter_mut().enumerate() {
-                                if i < count {
-                                    let from = b.at(k.start + 2 * pair, first + i);
+                                if i < count(column) {
+                                    let from = b.at(k.start + 2 * pair, first(column) + i);
                                     *line = _mm512_castsi512_ps(pairs_along(from, inner.min(32)));
                                 }
                             }
@@ -117,10 +120,16 @@ mod avx512 {
                                 }
                             }
                         }
-                    } else {
-                        for pair in 0..pairs {
-                            let at = |k| b.at(k, first);
-                            let line = pairs_across(b.strides[1], &at, k.start + 2 * pair, k.end, count);
+                    }
+                } else {
+                    for pair in 0..pairs {
+                        let inner = k.start + 2 * pair;
+                        for column in (0..width).step_by(16) {
+                            let at = |k| b.at(k, first(column));
+                            // Rows lie too far apart for the machine to guess which is next.
+                            prefetch_line(at(inner).wrapping_offset(2 * AHEAD * b.strides[0]));
+                            prefetch_line(at(inner).wrapping_offset((2 * AHEAD + 1) * b.strides[0]));
+                            let line = pairs_across(b.strides[1], &at, inner, k.end, count(column));
                             _mm512_storeu_si512(panel.add(pair * width + column).cast(), line);
                         }
                     }
@@ -213,10 +222,10 @@ mod avx512 {
 /// Whether the level and the machine have the instruction.
 pub(super) fn is_available(isa: Isa) -> bool {
     #[cfg(target_arch = "x86_64")]
-    let is_available = isa == Isa::Avx512 && std::arch::is_x86_feature_detected!("avx512bf16");
+    let has_instruction = std::arch::is_x86_feature_detected!("avx512bf16");
     #[cfg(not(target_arch = "x86_64"))]
-    let is_available = isa != isa;
-    is_available
+    let has_instruction = false;
+    isa == Isa::Avx512 && has_instruction
 }
 
 /// [`is_available`], whatever the level in use.
@@ -246,4 +255,6 @@ pub(super) fn run<T: Real>(part: Part<'_, T>) {
         // SAFETY: T is f32, so the types are the same; the machine has the instruction; `gemm_at` checked the product.
         unsafe { avx512::run(simd, std::mem::transmute_copy::<Part<'_, T>, Part<'_, f32>>(&part)) }
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    drop(part);
 }
