@@ -99,12 +99,12 @@ pub struct Options {
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub no_shuffle: Option<bool>,
 
-    /// Change the pictures of every step at random: shift:PIXELS moves each up to so far
-    #[arg(long, value_name = "shift:PIXELS", value_parser = augment)]
+    /// Change the pictures of every step at random: shift:PIXELS moves each up to so far [default: none]
+    #[arg(long, value_name = "none|shift:PIXELS", value_parser = augment)]
     pub augment: Option<String>,
 
-    /// When the metrics over all rows are computed: before training and after every epoch, or once after the last step
-    /// [default: each-epoch]
+    /// When the metrics over all rows are computed: before training and after every epoch; or once after the last step,
+    /// of the test rows alone if there are any [default: each-epoch]
     #[arg(long, value_parser = EVALUATE)]
     pub evaluate: Option<String>,
 
@@ -120,7 +120,7 @@ pub struct Options {
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = thread_count)]
     pub threads: Option<usize>,
 
-    /// Seed of the initial parameters and of the order of the examples [default: 0]
+    /// Seed of the initial parameters, the order of the examples, and the changes of pictures [default: 0]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub seed: Option<u64>,
 }
@@ -282,6 +282,9 @@ fn count(text: &str) -> std::result::Result<usize, String> {
 }
 
 fn augment(text: &str) -> std::result::Result<String, String> {
+    if text == "none" {
+        return Ok(text.into());
+    }
     text.parse::<Augment>().map(|augment| augment.to_string()).map_err(|error| error.to_string())
 }
 

@@ -241,7 +241,13 @@ impl Plan {
     pub fn settings(&self) -> Result<Settings> {
         let options = &self.options;
         let seed = chosen(&options.seed);
-        let augment = options.augment.as_deref().map(str::parse::<Augment>).transpose().map_err(Failure::usage)?;
+        let augment = options
+            .augment
+            .as_deref()
+            .filter(|augment| *augment != "none")
+            .map(str::parse::<Augment>)
+            .transpose()
+            .map_err(Failure::usage)?;
         augment.map_or(Ok(()), |augment| augment.check(&self.example_shape)).map_err(Failure::usage)?;
         Ok(Settings {
             optimizer: Optimizer::from_name(&chosen(&options.optimizer)).map_err(Failure::usage)?,

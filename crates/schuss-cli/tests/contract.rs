@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use common::{
-    Output, Room, classes_npz, doubles, examples, floats, longs, npy, npz, repository_data, sha256_of, waves,
+    Output, Room, classes_npz, doubles, examples, floats, has_bf16, longs, npy, npz, repository_data, sha256_of, waves,
 };
 use serde_json::{Value, json};
 
@@ -120,8 +120,7 @@ fn a_bf16_run_leaves_an_f32_model() {
     assert_eq!(room.schuss("inspect run --json").ok().json()["precision"], "f32");
     let metrics = room.schuss("evaluate run digits --split test --json").ok().json();
     assert_eq!(metrics["metrics"]["accuracy"], events[events.len() - 2]["acc_test"]);
-    let has_bf16 = fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains("avx512_bf16"));
-    if !has_bf16 {
+    if !has_bf16() {
         return eprintln!("this machine lacks AVX512-BF16: not compared with f32");
     }
     assert_ne!(sha256_of(events.last().unwrap()), room.train("digits --epochs 3 --out run"));

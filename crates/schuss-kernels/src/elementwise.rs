@@ -1,6 +1,7 @@
 //! Loops over elements and rows: plain closures, compiled for the instruction set in use and shared out to threads.
 //!
-//! A closure sees one element or one row at a time, so that the partition never shows in a result.
+//! A closure sees one element or one row at a time (or several rows, which it treats one by one), so that the partition
+//! never shows in a result.
 
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -203,6 +204,14 @@ pub fn sum_rows<T: Real>(threads: &Threads, matrix: ArrayView2<T>, sums: &mut [T
         );
     }
     let pieces = RowPieces::of(matrix.nrows());
+    if pieces.count <= 1 {
+        return timed(Work::Elementwise, || {
+            Isa::current().run(
+                #[inline(always)]
+                || add(sums, matrix),
+            );
+        });
+    }
     let of_pieces = [const { Mutex::new([T::ZERO; NARROW]) }; MOST_PARTS];
     timed(Work::Elementwise, || {
         pieces.for_each(threads, matrix.ncols(), |piece, rows| {
@@ -397,7 +406,12 @@ mod tests {
     /// Any number of threads gives what a plain loop gives; large enough that threads are used.
     #[test]
     fn every_loop_reaches_every_element_once_on_any_number_of_threads() {
-        let [rows, columns] = [1000, 333];
+        for shape in [[1000, 333], [3001, 33], [7, 5], [1, 1000]] {
+            check(shape);
+        }
+    }
+
+    fn check([rows, columns]: [usize; 2]) {
         let value = |i: usize| (i as f64 * 0.7).sin();
         let [x, y] =
             [0, 5].map(|shift| Array2::from_shape_fn((rows, columns), |(i, j)| value(i * columns + j + shift)));
@@ -411,11 +425,30 @@ mod tests {
             zip_rows(&threads, out.view_mut(), y.view(), |row, other| row.copy_from_slice(other));
             assert_eq!(out, y);
             map_rows(&threads, out.view_mut(), |rows| rows.chunks_mut(columns).for_each(<[f64]>::reverse));
-            assert_eq!(out[(9, 0)], y[(9, columns - 1)]);
+            let last = rows - 1;
+            assert_eq!(out[(last, 0)], y[(last, columns - 1)]);
             let mut sums = vec![f64::NAN; columns];
             sum_rows(&threads, x.view(), &mut sums);
-            let expected: Vec<f64> = x.columns().into_iter().map(|c| c.iter().fold(0.0, |sum, x| sum + x)).collect();
-            assert_eq!(sums, expected);
+            for (sum, column) in sums.iter().zip(x.columns()) {
+                let expected: f64 = column.iter().sum();
+                assert!((sum - expected).abs() <= 1e-12 * rows as f64, "{sum} {expected}");
+            }
+            let mut sums_of_one = vec![f64::NAN; columns];
+            sum_rows(&Threads::ONE, x.view(), &mut sums_of_one);
+            assert_eq!(sums, sums_of_one, "bits of the sums at {count} threads");
+            let double = |rows: Range<usize>, piece: &mut [f64]| {
+                assert_eq!(piece.len(), rows.len() * columns);
+                piece.iter_mut().for_each(|x| *x *= 2.0);
+                rows.map(|row| row as f64).sum()
+            };
+            out.assign(&x);
+            let sum = map_rows_sum(&threads, [rows, columns], Some(out.view_mut()), double);
+            assert_eq!((sum, &out), ((rows * (rows - 1) / 2) as f64, &x.mapv(|x| 2.0 * x)));
+            let indices: Vec<u32> = (0..rows as u32).rev().collect();
+            let row_of =
+                |index: u32, row: &mut [f64]| row.iter_mut().zip(x.row(index as usize)).for_each(|(out, x)| *out = *x);
+            gather_rows(&threads, &indices, out.view_mut(), |_| {}, row_of);
+            assert!((0..rows).all(|row| out.row(row) == x.row(rows - 1 - row)));
         }
     }
 

@@ -5,8 +5,9 @@
 //! - The instruction set is chosen at run time, once ([`Isa::current`]); `SCHUSS_ISA=portable|avx2|avx512` overrides it.
 //! - A result is a function of the inputs and of the instruction set alone. Every output element is computed by one
 //!   thread, in one order, whatever the number of threads and whatever its neighbours, so that any partition of the
-//!   work gives the same bits.
-//! - The portable twin of a kernel is the same source, instantiated for one lane: both fallback and oracle.
+//!   work gives the same bits. Sums over rows that are cut into pieces are cut as the number of rows says.
+//! - The portable twin of a kernel is the same source, instantiated for one lane: both fallback and oracle. Only bfloat16
+//!   has none: where the instruction is missing, products are exact ones.
 
 mod elementwise;
 mod gemm;

@@ -4,6 +4,7 @@
 //! given on, their time is added up by kind. Elsewhere saying it costs nothing worth mentioning.
 
 use std::cell::Cell;
+use std::ops::{Add, Sub};
 
 /// A kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,34 @@ pub struct Split {
     pub waiting: u64,
 }
 
+impl Split {
+    fn with(self, other: Self, f: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            data: f(self.data, other.data),
+            products: f(self.products, other.products),
+            elementwise: f(self.elementwise, other.elementwise),
+            optimizer: f(self.optimizer, other.optimizer),
+            waiting: f(self.waiting, other.waiting),
+        }
+    }
+}
+
+impl Add for Split {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        self.with(other, |a, b| a + b)
+    }
+}
+
+impl Sub for Split {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        self.with(other, |a, b| a - b)
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Meter {
     clock: Option<fn() -> u64>,
@@ -50,7 +79,7 @@ thread_local! {
 
 /// Times the work of this thread with `clock` from now on; with none, no longer.
 pub fn set_clock(clock: Option<fn() -> u64>) {
-    METER.set(Meter { clock, ..METER.get() });
+    METER.set(Meter { clock, is_busy: false, ..METER.get() });
 }
 
 /// What this thread's work has taken so far.

@@ -176,28 +176,42 @@ impl Pool {
         let job = Job { f, panic: Mutex::new(None) };
         let Shared { ticket, done, sleepers, sleep, wake, .. } = &*self.shared;
         done.store(0, Ordering::Relaxed);
+        let running = Running { pool: self, parts };
         self.shared.job.store(std::ptr::from_ref(&job).cast_mut().cast(), Ordering::Relaxed);
         ticket.publish(parts);
-        if sleepers.load(Ordering::SeqCst) > 0 {
+        let asleep = sleepers.load(Ordering::SeqCst);
+        if asleep > 0 {
             let _guard = sleep.lock().unwrap_or_else(PoisonError::into_inner);
-            wake.notify_all();
+            (0..asleep.min(parts - 1)).for_each(|_| wake.notify_one());
         }
         while self.shared.do_part() {}
-        waiting(|| {
-            let mut looks = 0;
-            while done.load(Ordering::Acquire) < parts {
-                looks += 1;
-                if looks < PATIENCE {
-                    std::hint::spin_loop();
-                } else {
-                    std::thread::yield_now();
-                }
-            }
-        });
-        self.in_use.store(false, Ordering::Release);
+        waiting(|| drop(running));
         if let Some(panic) = job.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
             resume_unwind(panic);
         }
+    }
+}
+
+/// A loop whose parts may be in other hands until this is dropped, which waits for them.
+struct Running<'p> {
+    pool: &'p Pool,
+    parts: usize,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut looks = 0;
+        while self.pool.shared.done.load(Ordering::Acquire) < self.parts {
+            // Nothing is left to take, unless the loop was left in the middle.
+            self.pool.shared.do_part();
+            looks += 1;
+            if looks < PATIENCE {
+                std::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+        }
+        self.pool.in_use.store(false, Ordering::Release);
     }
 }
 
@@ -235,11 +249,16 @@ impl Shared {
     /// Takes a part and does it, if there is one.
     fn do_part(&self) -> bool {
         let Some(part) = self.ticket.take() else { return false };
-        // SAFETY: `for_each` stored the pointer before it published the ticket, and keeps the job until as many parts
-        // are done as there are; this one is not.
+        // SAFETY: `for_each` stored the pointer before it published the ticket, and keeps the job until `Running` has
+        // seen as many parts done as there are; this one is not.
         let job = unsafe { &*self.job.load(Ordering::Relaxed).cast_const() };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (job.f)(part))) {
-            *job.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+            let mut first = job.panic.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*first {
+                None => *first = Some(panic),
+                // Dropping it could panic again.
+                Some(_) => std::mem::forget(panic),
+            }
         }
         self.done.fetch_add(1, Ordering::Release);
         true

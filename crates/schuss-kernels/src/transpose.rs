@@ -20,7 +20,7 @@ pub(crate) unsafe fn elements<S: Simd, T: Lanes + Default>(
     // SAFETY: by this function's contract.
     unsafe {
         for column in 0..lanes::<S, T>() {
-            let from = from.offset(column.min(columns) as isize * strides[1]);
+            let from = from.wrapping_offset(column as isize * strides[1]);
             for row in 0..rows {
                 let value = if column < columns { *from.offset(row as isize * strides[0]) } else { T::default() };
                 *to.add(row * width + column) = value;

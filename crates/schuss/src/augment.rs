@@ -12,7 +12,8 @@ use crate::{Error, Features, Real, Result, Threads};
 
 /// What is done to the pictures of a training step. Metrics are always those of the pictures as they are.
 ///
-/// The change of a picture is a function of the seed, the step, and its place in the batch.
+/// Pictures are (height, width) or (height, width, channels). The change of one is a function of the seed, the step, and
+/// its place in the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Augment {
     /// Moved by up to so many pixels down or up, and right or left, every offset as likely as any other. What comes in

@@ -141,7 +141,7 @@ impl Loss {
     /// with respect to the logits if [`Loss::is_fused_with`] the activation, else to the output.
     ///
     /// # Panics
-    /// The shapes do not fit together; see [`Loss::check`].
+    /// The shapes do not fit together (see [`Loss::check`]), or a matrix is not contiguous.
     pub fn evaluate<T: Real>(
         self,
         threads: &Threads,
@@ -150,6 +150,10 @@ impl Loss {
         gradient: Option<ArrayViewMut2<T>>,
     ) -> f64 {
         let [rows, columns] = [output.a.nrows(), output.a.ncols()];
+        match targets {
+            BatchTargets::Classes(labels) => assert_eq!(labels.len(), rows, "labels of the batch"),
+            BatchTargets::Values(values) => assert_eq!(values.dim(), (rows, columns), "shape of the target values"),
+        }
         macro_rules! sum {
             ($row_loss:ident) => {
                 map_rows_sum(
@@ -158,7 +162,7 @@ impl Loss {
                     gradient,
                     #[inline(always)]
                     |rows, d| {
-                        let mut d = d.chunks_exact_mut(columns);
+                        let mut d = d.chunks_exact_mut(columns.max(1));
                         rows.map(|row| $row_loss(RowOf::new(output, targets, row, d.next().unwrap_or_default()))).sum()
                     },
                 )

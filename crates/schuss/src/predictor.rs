@@ -8,7 +8,8 @@ use crate::{Activation, Error, Features, Layer, Model, Real, Result, Threads};
 /// A model made ready to predict one example at a time.
 ///
 /// Its weights are kept transposed, so that the inputs of a layer that are zero (blank pixels, silent ReLUs) cost
-/// nothing: their weights are not even read. A prediction allocates nothing, and has the bits of [`Model::predict`].
+/// nothing: their weights are not even read. A prediction allocates nothing after a thread's first, if its example lies in
+/// one piece, and equals that of [`Model::predict`] to the last bit (but for the sign of a zero).
 ///
 /// ```
 /// use schuss::{Activation, Features, Init, Loss, Model, Network, Predictor, Task};

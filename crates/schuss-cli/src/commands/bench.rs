@@ -15,19 +15,20 @@ use super::threads;
 use crate::events;
 use crate::events::say;
 use crate::failure::Result;
-use crate::meter::{Clocked, describe, peak};
+use crate::meter::{Clocked, Spent, describe, parts, peak};
 
 /// The notebook's network and batch.
 const NOTEBOOK: [usize; 8] = [784, 500, 200, 100, 30, 30, 30, 10];
 const BATCH: usize = 1000;
 
 /// What can be measured.
-const ROWS: [&str; 12] = [
+const ROWS: [&str; 13] = [
     "peak",
     "memory",
     "notebook",
     "notebook_f64",
     "notebook_bf16",
+    "scaling",
     "adam",
     "notebook_batch32",
     "small",
@@ -117,9 +118,13 @@ impl Bench {
             "memory" => self.memory(),
             "notebook" => self.train::<f32>("train_f32", &notebook, 1e3)?,
             "notebook_f64" => self.train::<f64>("train_f64", &notebook, 1e3)?,
+            "notebook_bf16" if !Products::bf16_available() => {
+                self.say("bf16: this machine or level lacks AVX512-BF16, --precision bf16 is f32 here");
+            }
             "notebook_bf16" => {
                 self.train::<f32>("train_bf16", &Case { products: Products::Bf16, ..notebook }, 1e3)?;
             }
+            "scaling" => self.scaling(&notebook)?,
             "adam" => self.train::<f32>("adam", &Case { optimizer: Optimizer::ADAM, ..notebook }, 1e3)?,
             "notebook_batch32" => self.train::<f32>("notebook_batch32", &Case { batch: 32, ..notebook }, 1e6)?,
             "small" => {
@@ -186,10 +191,10 @@ impl Bench {
 
     /// Steps of the case, and the peak of its arithmetic beside them; `unit` parts of a second.
     fn train<T: Real + Burst>(&mut self, name: &str, case: &Case, unit: f64) -> Result<()> {
-        let is_bf16 = case.products == Products::Bf16 && Products::bf16_available();
+        let is_bf16 = case.products == Products::Bf16;
         let mut rounds = Vec::new();
         let mut best_peak = 0.0f64;
-        let mut split = String::new();
+        let mut spent = Spent::default();
         let operations = case.with_trainer::<T, _>(&self.threads, |step| {
             for _ in 0..self.rounds {
                 best_peak = best_peak.max(if is_bf16 { peak::<Bf16>(&self.threads) } else { peak::<T>(&self.threads) });
@@ -197,13 +202,17 @@ impl Bench {
             }
             let clocked = Clocked::start();
             median_seconds(self.seconds / 2.0, step);
-            split = describe(clocked.stop());
+            spent = clocked.stop();
         })?;
         let seconds = median(rounds);
         let share = operations / seconds / (best_peak * 1e9);
         let (suffix, print) = if unit == 1e3 { ("ms", "ms") } else { ("us", "µs") };
         self.set(&format!("{name}_step_{suffix}"), seconds * unit);
         self.set(&format!("{name}_share"), share);
+        self.set(&format!("{name}_gflops"), operations / seconds / 1e9);
+        let time: Map<_, _> = parts(spent).into_iter().map(|(part, share)| (part.into(), json!(share))).collect();
+        self.fields.insert(format!("{name}_time"), Value::Object(time));
+        let split = describe(spent);
         let sizes: Vec<_> = case.sizes.iter().map(usize::to_string).collect();
         let rate = operations / seconds / 1e9;
         self.say(&format!(
@@ -214,6 +223,25 @@ impl Bench {
             case.batch,
             case.optimizer.name(),
             100.0 * share,
+        ));
+        Ok(())
+    }
+
+    /// The step on one thread over that on all.
+    fn scaling(&mut self, case: &Case) -> Result<()> {
+        let mut times = [Vec::new(), Vec::new()];
+        for _ in 0..self.rounds {
+            for (times, threads) in times.iter_mut().zip([&Threads::ONE, &self.threads]) {
+                case.with_trainer::<f32, _>(threads, |step| times.push(median_seconds(self.seconds, step)))?;
+            }
+        }
+        let [one, all] = times.map(median);
+        self.set("scaling", one / all);
+        self.say(&format!(
+            "{:<18} {:10.3} times as fast on {} threads as on one",
+            "scaling",
+            one / all,
+            self.threads.count()
         ));
         Ok(())
     }
@@ -333,7 +361,7 @@ fn median_seconds(seconds: f64, mut f: impl FnMut()) -> f64 {
         start.elapsed().as_secs_f64() / calls as f64
     };
     let once = time(2);
-    let calls = ((2e-4 / once) as usize).clamp(1, 1000);
+    let calls = ((1e-5 / once) as usize).clamp(1, 1000);
     let start = Instant::now();
     let mut times = Vec::new();
     while times.len() < 5 || start.elapsed().as_secs_f64() < seconds {

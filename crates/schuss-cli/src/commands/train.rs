@@ -132,6 +132,7 @@ struct Reporter<'a> {
     /// Of the training and of the test data.
     last: (Option<Metrics>, Option<Metrics>),
     threads: &'a Threads,
+    is_bf16: bool,
     peak: fn(&Threads) -> f64,
     clocked: Option<Clocked>,
     spent: Spent,
@@ -146,6 +147,7 @@ impl<'a> Reporter<'a> {
         threads: &'a Threads,
         steps: u64,
     ) -> Self {
+        let is_bf16 = plan.options.precision.as_deref() == Some("bf16") && Products::bf16_available();
         let batch_size = plan.options.batch_size.unwrap_or(1) as u64;
         let rows = data.train.targets.view().rows() as u64;
         let [per_epoch, epochs] = [rows.div_ceil(batch_size), plan.options.epochs.unwrap_or(0) as u64];
@@ -163,13 +165,8 @@ impl<'a> Reporter<'a> {
             has_diverged: false,
             last: (None, None),
             threads,
-            peak: if plan.settings().is_ok_and(|settings| settings.products == Products::Bf16)
-                && Products::bf16_available()
-            {
-                crate::meter::peak::<Bf16>
-            } else {
-                crate::meter::peak::<T>
-            },
+            is_bf16,
+            peak: if is_bf16 { crate::meter::peak::<Bf16> } else { crate::meter::peak::<T> },
             clocked: None,
             spent: Spent::default(),
         }
@@ -190,6 +187,7 @@ impl<'a> Reporter<'a> {
                 "chosen": self.plan.reasons,
                 "threads": threads.count(),
                 "isa": Isa::current().name(),
+                "products": self.products::<T>(),
             });
             if let Some(test) = test {
                 start["rows_test"] = test.into();
@@ -212,7 +210,8 @@ impl<'a> Reporter<'a> {
         for reason in &self.plan.reasons {
             say!("chosen: {reason}");
         }
-        say!("{} threads, {}, {}", threads.count(), Isa::current().name(), T::NAME);
+        let products = self.products::<T>();
+        say!("{} threads, {}, {}, {products} products", threads.count(), Isa::current().name(), T::NAME);
     }
 
     /// The event to record, if it is one.
@@ -221,6 +220,7 @@ impl<'a> Reporter<'a> {
             Event::EpochStarted { epoch } => {
                 self.bar.set_message(format!("epoch {epoch}"));
                 self.epoch_start = Instant::now();
+                self.clocked = Some(Clocked::start());
             }
             Event::Step { step, rows, loss } => {
                 if !loss.is_finite() && !self.has_diverged {
@@ -232,7 +232,7 @@ impl<'a> Reporter<'a> {
                         );
                     });
                 }
-                // A sample of the steps, so that the clock costs nothing.
+                // A sample of the steps, so that the clock costs nothing: the first of an epoch, and one in sixteen.
                 if let Some(clocked) = self.clocked.take() {
                     self.spent += clocked.stop();
                 }
@@ -244,8 +244,9 @@ impl<'a> Reporter<'a> {
             }
             Event::StepsFinished { .. } => {
                 self.clocked.take().map(Clocked::stop);
-                self.epoch_seconds = self.epoch_start.elapsed().as_secs_f64();
-                self.train_seconds += self.epoch_seconds;
+                let seconds = self.epoch_start.elapsed().as_secs_f64();
+                self.epoch_seconds += seconds;
+                self.train_seconds += seconds;
             }
             Event::Epoch { epoch, train, test } => {
                 let line = events::epoch(epoch, train, test, self.epoch_seconds);
@@ -261,11 +262,17 @@ impl<'a> Reporter<'a> {
                     });
                 }
                 self.last = (train, test);
+                self.epoch_seconds = 0.0;
                 return Some(line);
             }
             _ => {}
         }
         None
+    }
+
+    /// The number type of the products' factors.
+    fn products<T: Real>(&self) -> &'static str {
+        if self.is_bf16 { "bf16" } else { T::NAME }
     }
 
     /// What the steps made of the machine, for the last event and the last lines.
@@ -276,12 +283,14 @@ impl<'a> Reporter<'a> {
         let parts = parts(self.spent);
         let mut split = serde_json::Map::new();
         parts.iter().for_each(|(name, share)| drop(split.insert((*name).into(), events::number(*share))));
-        let value = json!({
+        let mut value = json!({
             "gflops": events::number(rate),
             "peak_gflops": events::number(peak),
             "share_of_peak": events::number(share),
-            "time": split,
         });
+        if self.spent.total > 0 {
+            value["time"] = split.into();
+        }
         let mut text = format!("{rate:.0} GFLOP/s, {:.0} % of the FMA peak", 100.0 * share);
         if self.spent.total > 0 {
             text += &format!("; {}", describe(self.spent));

@@ -56,6 +56,12 @@ impl Output {
     }
 }
 
+/// Whether bf16 runs have products of their own here: at the default level of this machine.
+pub fn has_bf16() -> bool {
+    std::env::var_os("SCHUSS_ISA").is_none()
+        && fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains("avx512_bf16"))
+}
+
 /// A folder of its own to run commands in, with an empty home and no data but what a test puts there.
 pub struct Room {
     folder: TempDir,

@@ -44,7 +44,8 @@ pub enum Products {
     /// In the precision of the matrices.
     #[default]
     Exact,
-    /// Factors rounded to bfloat16 (8 bits of significand), products and sums in `f32`, about twice as fast where the
+    /// Factors rounded to bfloat16 (8 bits of significand; what is below the normal numbers of `f32` becomes 0, what is
+    /// above 3.38e38 infinite), products and sums in `f32`, about twice as fast where the
     /// machine has AVX512-BF16 ([`Products::bf16_available`]); elsewhere, and for `f64`, as [`Products::Exact`].
     Bf16,
 }
@@ -120,6 +121,9 @@ fn gemm_at<T: Real>(
     compute.threads.for_each(row_parts * column_parts, |part| {
         let rows = share(m, ROW_UNIT, row_parts, part / column_parts);
         let columns = share(n, COLUMN_UNIT, column_parts, part % column_parts);
+        if rows.is_empty() || columns.is_empty() {
+            return;
+        }
         MEMORY.with_borrow_mut(|memory| {
             let part = Part { product, rows, columns, memory };
             // The kernels are compiled for the level only where they are inlined, hence no closure below this one.

@@ -360,7 +360,8 @@ impl<T: Real> Product<T> {
                     }
                 }
                 b = b.add(VECTORS);
-                a = a.offset(a_strides[1]);
+                // Beyond the operand after the last unit, which is never read.
+                a = a.wrapping_offset(a_strides[1]);
             }
 
             match panel.end {

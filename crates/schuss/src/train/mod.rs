@@ -96,7 +96,7 @@ pub enum Event {
         /// Mean loss of the batch before the step.
         loss: f64,
     },
-    /// The steps of an epoch are over; its metrics are computed next.
+    /// The steps of an epoch are over; its metrics, if they are asked for, are computed next.
     StepsFinished {
         /// Counted from 0.
         epoch: usize,
@@ -206,8 +206,9 @@ fn run<T: Real>(
         stop |= on_event(Event::StepsFinished { epoch }) == Control::Stop;
 
         let evaluated = (stop || is_evaluated(step)).then(|| evaluate(&mut trainer));
-        let losses = evaluated.iter().flat_map(|(train, test)| [train, test]).flatten();
-        if losses.into_iter().all(|metrics| metrics.loss.is_finite()) && are_finite(&trainer.model.network) {
+        // The test loss is never used for a choice.
+        let train_metrics = evaluated.and_then(|(train, _)| train);
+        if train_metrics.is_none_or(|metrics| metrics.loss.is_finite()) && are_finite(&trainer.model.network) {
             good.keep(&trainer.model.network, epoch);
             is_lost = false;
         } else if settings.on_divergence == OnDivergence::Stop {
@@ -221,7 +222,7 @@ fn run<T: Real>(
             stop |= on_event(Event::Epoch { epoch: epoch as i64, train, test }) == Control::Stop;
         }
     }
-    let (last_train, last_test) = metrics.unwrap_or_else(|| evaluate(&mut trainer));
+    let (last_train, last_test) = metrics.unwrap_or_default();
     if is_lost {
         good.restore(trainer.model);
     }

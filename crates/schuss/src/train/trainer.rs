@@ -9,7 +9,7 @@ use crate::model::BATCH;
 use crate::optimizer::OptimizerState;
 use crate::train::{OnDivergence, Settings};
 use crate::workspace::{first_rows, first_rows_mut};
-use crate::{Dataset, Features, Metrics, Model, Real, Result, Targets, Threads, Workspace};
+use crate::{Dataset, Error, Features, Metrics, Model, Real, Result, Targets, Threads, Workspace};
 
 /// A model in training on a data set: what one step needs, laid out once, so that a step allocates nothing.
 #[derive(Debug)]
@@ -35,7 +35,13 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
     pub fn new(model: &'m mut Model<T>, dataset: Dataset<'d>, settings: &Settings, threads: &Threads) -> Result<Self> {
         settings.check(dataset.rows())?;
         model.check(dataset)?;
-        settings.augment.map_or(Ok(()), |(augment, _)| augment.check(&model.example_shape))?;
+        if let Some((augment, _)) = settings.augment {
+            augment.check(&model.example_shape)?;
+            let [expected, got] = [model.network.inputs(), model.example_shape.iter().product()];
+            if got != expected {
+                return Err(Error::Shape { what: "values of a picture of the model's shape", expected, got });
+            }
+        }
         let rows = settings.batch_size.min(dataset.rows());
         let parameters = model.network.parameters().len();
         Ok(Self {
