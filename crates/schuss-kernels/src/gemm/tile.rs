@@ -339,10 +339,14 @@ impl<T: Real> Product<T> {
                 }
             }
 
-            // What the end of the tile needs comes while the sums are made.
-            if let End::Mask(mask, stride) = panel.end {
-                for r in 0..ROWS {
-                    for v in 0..VECTORS {
+            // What the end of the tile needs, and the beginning of the next, comes while the sums are made.
+            let ahead = if matches!(panel.begin, Begin::Sums) { ROWS } else { 0 };
+            let is_long = panel.units >= 64;
+            for r in 0..if is_long { ROWS } else { 0 } {
+                for v in 0..VECTORS {
+                    let to = panel.c.wrapping_offset((row + r + ahead) as isize * self.c_stride);
+                    prefetch_line(to.wrapping_add(v * lanes));
+                    if let End::Mask(mask, stride) = panel.end {
                         prefetch_line(mask.wrapping_offset((row + r) as isize * stride).wrapping_add(v * lanes));
                     }
                 }
