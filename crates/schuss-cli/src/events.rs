@@ -19,7 +19,9 @@ pub fn epoch(epoch: i64, train: Option<Metrics>, test: Option<Metrics>, seconds:
         let Some(metrics) = metrics else { continue };
         event.insert(format!("loss{part}"), number(metrics.loss));
         match metrics.scores {
-            Scores::Classification { accuracy, .. } => event.insert(format!("acc{part}"), number(accuracy)),
+            Scores::Classification { accuracy, .. } | Scores::MultiLabel { accuracy, .. } => {
+                event.insert(format!("acc{part}"), number(accuracy))
+            }
             Scores::Regression { rmse, .. } => event.insert(format!("rmse{part}"), number(rmse)),
         };
     }
@@ -32,6 +34,14 @@ pub fn metrics(metrics: Metrics) -> Value {
     match metrics.scores {
         Scores::Classification { accuracy, log_loss } => {
             let mut values = json!({ "loss": number(metrics.loss), "accuracy": number(accuracy) });
+            if let Some(log_loss) = log_loss {
+                values["log_loss"] = number(log_loss);
+            }
+            values
+        }
+        Scores::MultiLabel { accuracy, exact, log_loss } => {
+            let mut values =
+                json!({ "loss": number(metrics.loss), "accuracy": number(accuracy), "exact": number(exact) });
             if let Some(log_loss) = log_loss {
                 values["log_loss"] = number(log_loss);
             }

@@ -78,7 +78,7 @@ impl Plan {
             let loss = with_metadata.as_ref().map_or(default_loss(task), |model| model.loss);
             loss.name().into()
         });
-        let loss = Loss::from_name(loss).map_err(Failure::usage)?;
+        let loss: Loss = loss.parse().map_err(Failure::usage)?;
         options.activation.get_or_insert_with(|| {
             let model = with_metadata.as_ref();
             model.map_or(Activation::Relu, |model| model.network.hidden_activation()).name().into()
@@ -155,6 +155,7 @@ impl Plan {
         options.seed.get_or_insert(0);
         options.task.get_or_insert_with(|| match self.task {
             Task::Classification { .. } => "classification".into(),
+            Task::MultiLabel { .. } => "multi-label".into(),
             Task::Regression => "regression".into(),
         });
     }
@@ -167,7 +168,7 @@ impl Plan {
     /// The model before training.
     pub fn model<T: Real>(&self, train: Dataset) -> Result<Model<T>> {
         let options = &self.options;
-        let loss = Loss::from_name(&chosen(&options.loss)).map_err(Failure::usage)?;
+        let loss = self.loss()?;
         let epsilon = chosen(&options.softmax_epsilon);
         let activation = |name: &Option<String>| -> Result<Activation> {
             Ok(Activation::from_name(&chosen(name)).map_err(Failure::usage)?.with_epsilon(epsilon))
@@ -176,7 +177,8 @@ impl Plan {
         let outputs = match (self.task, loss) {
             (Task::Classification { classes: 2 }, Loss::BinaryCrossEntropy) => self.file_outputs().unwrap_or(1),
             (Task::Classification { classes }, _) => self.file_outputs().unwrap_or(classes).max(classes),
-            (Task::Regression, _) => train.targets().width(),
+            (Task::MultiLabel { labels }, _) => labels,
+            (Task::Regression, loss) => train.targets().width() * loss.outputs_per_target(),
         };
         let mut sizes = vec![train.features().columns()];
         sizes.extend(chosen(&options.hidden).0);
@@ -212,6 +214,10 @@ impl Plan {
         Ok(model)
     }
 
+    fn loss(&self) -> Result<Loss> {
+        chosen(&self.options.loss).parse().map_err(Failure::usage)
+    }
+
     fn file_outputs(&self) -> Option<usize> {
         self.file.as_ref().map(|file| file.model::<f64>().network.outputs())
     }
@@ -230,7 +236,7 @@ impl Plan {
         let targets = match (train.targets(), scale.as_str(), from) {
             (Targets::Classes { .. }, _, _) | (_, "none", _) => Scaling::None,
             // Probabilities stay what they are.
-            _ if self.options.loss.as_deref() == Some(Loss::BinaryCrossEntropy.name()) => Scaling::None,
+            _ if self.loss().is_ok_and(Loss::keeps_unit) => Scaling::None,
             (Targets::Values(_), _, Some(model)) if model.task == Task::Regression => model.target_scaling,
             (Targets::Values(values), _, _) => Scaling::standard(Features::F64(values)),
         };
@@ -263,9 +269,11 @@ impl Plan {
                 OnDivergence::Stop
             },
             products: if chosen(&options.precision) == "bf16" { Products::Bf16 } else { Products::Exact },
-            augment: augment.map(|augment| (augment, seed)),
+            augment,
+            seed,
             evaluation: if chosen(&options.evaluate) == "at-end" { Evaluation::AtEnd } else { Evaluation::EachEpoch },
             order: if chosen(&options.no_shuffle) { Order::Sequential } else { Order::Shuffled { seed } },
+            ..Settings::default()
         })
     }
 }
@@ -305,6 +313,7 @@ fn default_hidden(rows: usize) -> Hidden {
 fn default_loss(task: Task) -> Loss {
     match task {
         Task::Classification { .. } => Loss::CrossEntropy,
+        Task::MultiLabel { .. } => Loss::BinaryCrossEntropy,
         Task::Regression => Loss::Mse,
     }
 }

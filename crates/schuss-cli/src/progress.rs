@@ -33,9 +33,9 @@ fn short(rate: f64) -> String {
 pub fn head(train: Option<Metrics>, test: Option<Metrics>) -> String {
     let columns = |part: &str, metrics: Metrics| {
         let score = match metrics.scores {
-            Scores::Classification { .. } if part.is_empty() => "accuracy",
-            Scores::Classification { .. } => "acc",
             Scores::Regression { .. } => "rmse",
+            _ if part.is_empty() => "accuracy",
+            _ => "acc",
         };
         format!("  {:>10}  {:>10}", format!("{part}loss"), format!("{part}{score}"))
     };
@@ -47,7 +47,9 @@ pub fn head(train: Option<Metrics>, test: Option<Metrics>) -> String {
 /// The metrics after an epoch.
 pub fn line(epoch: i64, train: Option<Metrics>, test: Option<Metrics>, seconds: f64) -> String {
     let columns = |metrics: Metrics| match metrics.scores {
-        Scores::Classification { accuracy, .. } => format!("  {:>10.4}  {accuracy:>10.4}", metrics.loss),
+        Scores::Classification { accuracy, .. } | Scores::MultiLabel { accuracy, .. } => {
+            format!("  {:>10.4}  {accuracy:>10.4}", metrics.loss)
+        }
         Scores::Regression { rmse, .. } => format!("  {:>10.4}  {rmse:>10.4}", metrics.loss),
     };
     let [train, test] = [train, test].map(|metrics| metrics.map_or(String::new(), columns));

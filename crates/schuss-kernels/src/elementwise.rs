@@ -128,6 +128,59 @@ pub fn zip_rows<T: Real>(
     );
 }
 
+/// Calls `f` with the number of every row, its row of both `outputs`, and its row of `input`.
+///
+/// # Panics
+/// The numbers of rows differ, or rows are not contiguous.
+pub fn each_row<T: Real>(
+    threads: &Threads,
+    outputs: [ArrayViewMut2<T>; 2],
+    input: ArrayView2<T>,
+    f: impl Fn(usize, [&mut [T]; 2], &[T]) + Sync,
+) {
+    type Rows<'a, T> = ((ArrayViewMut2<'a, T>, ArrayViewMut2<'a, T>), (ArrayView2<'a, T>, Numbers));
+    let [first, second] = outputs;
+    let [rows, columns] = [input.nrows(), input.ncols()];
+    spread(
+        threads,
+        columns,
+        ((first, second), (input, Numbers(0..rows))),
+        #[inline(always)]
+        |((mut first, mut second), (input, Numbers(numbers))): Rows<T>| {
+            let outputs = first.rows_mut().into_iter().zip(second.rows_mut());
+            for ((number, input), (first, second)) in numbers.zip(input.rows()).zip(outputs) {
+                let outputs = [first, second].map(|row| row.into_slice().expect(CONTIGUOUS));
+                f(number, outputs, input.to_slice().expect(CONTIGUOUS));
+            }
+        },
+    );
+}
+
+/// `Σ f(x_j, y_j)` over a row, in 32 sums side by side that are added in a fixed order.
+///
+/// # Panics
+/// `y` is shorter than `x`.
+#[inline(always)]
+pub fn sum_of<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T) -> T {
+    const LANES: usize = 32;
+    let mut sums = [T::ZERO; LANES];
+    let y = &y[..x.len()];
+    let (chunks, rest) = (x.as_chunks::<LANES>().0.iter().zip(y.as_chunks::<LANES>().0), x.len() / LANES * LANES);
+    for (x, y) in chunks {
+        sums.iter_mut().zip(x.iter().zip(y)).for_each(|(sum, (&x, &y))| *sum += f(x, y));
+    }
+    sums.iter_mut().zip(x[rest..].iter().zip(&y[rest..])).for_each(|(sum, (&x, &y))| *sum += f(x, y));
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for j in 0..width {
+            let other = sums[j + width];
+            sums[j] += other;
+        }
+    }
+    sums[0]
+}
+
 /// Calls `f` with every one of `indices` and the row of `matrix` in its place, and `announce` with those to come.
 ///
 /// # Panics
@@ -184,42 +237,58 @@ pub(crate) fn prefetch_line<X>(address: *const X) {
 /// # Panics
 /// The length of `sums` is not the number of columns, or rows are not contiguous.
 pub fn sum_rows<T: Real>(threads: &Threads, matrix: ArrayView2<T>, sums: &mut [T]) {
+    sum_rows_of(threads, matrix, matrix, |x, _| x, sums);
+}
+
+/// `sums[j] = Σ_i f(x[i][j], y[i][j])`, in the order of [`sum_rows`].
+///
+/// # Panics
+/// The shapes do not fit together, or rows are not contiguous.
+pub fn sum_rows_of<T: Real>(
+    threads: &Threads,
+    x: ArrayView2<T>,
+    y: ArrayView2<T>,
+    f: impl Fn(T, T) -> T + Sync,
+    sums: &mut [T],
+) {
     const NARROW: usize = 64;
     #[inline(always)]
-    fn add<T: Real>(sums: &mut [T], matrix: ArrayView2<T>) {
+    fn add<T: Real>(sums: &mut [T], x: ArrayView2<T>, y: ArrayView2<T>, f: impl Fn(T, T) -> T) {
         sums.fill(T::ZERO);
-        for row in matrix.rows() {
-            sums.iter_mut().zip(row.to_slice().expect(CONTIGUOUS)).for_each(|(sum, &x)| *sum += x);
+        for (x, y) in x.rows().into_iter().zip(y.rows()) {
+            let [x, y] = [x, y].map(|row| row.to_slice().expect(CONTIGUOUS));
+            sums.iter_mut().zip(x.iter().zip(y)).for_each(|(sum, (&x, &y))| *sum += f(x, y));
         }
     }
-    assert_eq!(sums.len(), matrix.ncols(), "length of the sums");
-    if matrix.ncols() > NARROW {
-        let rows = matrix.nrows();
+    assert_eq!(sums.len(), x.ncols(), "length of the sums");
+    assert_eq!(x.dim(), y.dim(), "shapes of the matrices");
+    let [rows, columns] = [x.nrows(), x.ncols()];
+    if columns > NARROW {
         return spread(
             threads,
             rows,
-            (sums, Columns(matrix)),
+            (sums, (Columns(x), Columns(y))),
             #[inline(always)]
-            |(sums, Columns(matrix)): (&mut [T], Columns<T>)| add(sums, matrix),
+            |(sums, (Columns(x), Columns(y))): (&mut [T], (Columns<T>, Columns<T>))| add(sums, x, y, &f),
         );
     }
-    let pieces = RowPieces::of(matrix.nrows());
+    let pieces = RowPieces::of(rows);
     if pieces.count <= 1 {
         return timed(Work::Elementwise, || {
             Isa::current().run(
                 #[inline(always)]
-                || add(sums, matrix),
+                || add(sums, x, y, &f),
             );
         });
     }
     let of_pieces = [const { Mutex::new([T::ZERO; NARROW]) }; MOST_PARTS];
     timed(Work::Elementwise, || {
-        pieces.for_each(threads, matrix.ncols(), |piece, rows| {
-            let sums = &mut lock(&of_pieces[piece])[..matrix.ncols()];
-            let matrix = matrix.slice_axis_move(Axis(0), rows.into());
+        pieces.for_each(threads, columns, |piece, rows| {
+            let sums = &mut lock(&of_pieces[piece])[..columns];
+            let [x, y] = [x, y].map(|matrix| matrix.slice_axis_move(Axis(0), rows.clone().into()));
             Isa::current().run(
                 #[inline(always)]
-                || add(sums, matrix),
+                || add(sums, x, y, &f),
             );
         });
         sums.fill(T::ZERO);
@@ -340,6 +409,19 @@ impl<T: Real> Pieces for ArrayViewMut2<'_, T> {
     }
 }
 
+/// The numbers of rows.
+struct Numbers(Range<usize>);
+
+impl Pieces for Numbers {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn split_at(self, middle: usize) -> (Self, Self) {
+        let middle = self.0.start + middle;
+        (Self(self.0.start..middle), Self(middle..self.0.end))
+    }
+}
+
 /// A matrix that is cut between columns.
 struct Columns<'a, T>(ArrayView2<'a, T>);
 
@@ -436,6 +518,18 @@ mod tests {
             let mut sums_of_one = vec![f64::NAN; columns];
             sum_rows(&Threads::ONE, x.view(), &mut sums_of_one);
             assert_eq!(sums, sums_of_one, "bits of the sums at {count} threads");
+            sum_rows_of(&threads, x.view(), y.view(), |x, y| x * y, &mut sums);
+            for (sum, (x, y)) in sums.iter().zip(x.columns().into_iter().zip(y.columns())) {
+                let expected: f64 = x.iter().zip(y).map(|(x, y)| x * y).sum();
+                assert!((sum - expected).abs() <= 1e-12 * rows as f64, "{sum} {expected}");
+            }
+            let mut numbers = x.clone();
+            each_row(&threads, [out.view_mut(), numbers.view_mut()], y.view(), |number, [first, second], y| {
+                first.copy_from_slice(y);
+                second.fill(number as f64);
+            });
+            assert_eq!(out, y);
+            assert!(numbers.rows().into_iter().enumerate().all(|(i, row)| row.iter().all(|&x| x == i as f64)));
             let double = |rows: Range<usize>, piece: &mut [f64]| {
                 assert_eq!(piece.len(), rows.len() * columns);
                 piece.iter_mut().for_each(|x| *x *= 2.0);
@@ -449,6 +543,15 @@ mod tests {
                 |index: u32, row: &mut [f64]| row.iter_mut().zip(x.row(index as usize)).for_each(|(out, x)| *out = *x);
             gather_rows(&threads, &indices, out.view_mut(), |_| {}, row_of);
             assert!((0..rows).all(|row| out.row(row) == x.row(rows - 1 - row)));
+        }
+    }
+
+    #[test]
+    fn sums_of_rows_of_any_length() {
+        for length in [0, 1, 31, 32, 33, 1000] {
+            let x: Vec<f64> = (0..length).map(|j| (j as f64 * 0.3).sin()).collect();
+            let expected: f64 = x.iter().map(|x| x * x).sum();
+            assert!((sum_of(&x, &x, |x, y| x * y) - expected).abs() < 1e-12 * length.max(1) as f64);
         }
     }
 

@@ -10,9 +10,14 @@
 //! | `sigmoid` | 1 / (1 + exp(-z)) | da a (1 - a) |
 //! | `tanh` | tanh(z) | da (1 - a²) |
 //! | `gelu` | z Φ(z) = z/2 (1 + erf(z/√2)) | da (Φ(z) + z φ(z)), φ(z) = exp(-z²/2)/√(2π) |
+//! | `selu` | λz where z > 0, else λα (exp z - 1); λ = 1.0507..., α = 1.6732... | da λ where a > 0, else da (a + λα) |
+//! | `swish` | z σ(z), σ the sigmoid | da (σ + z σ (1 - σ)) |
+//! | `mish` | z t, t = tanh(ln(1 + exp z)) | da (t + z σ(z) (1 - t²)) |
+//! | `softplus` | ln(1 + exp z) | da σ(z) |
 //! | `softmax` | p = (1-e) s + e/n, s = exp(z - max z) / Σ exp(z - max z) over the row of n | p (da - Σ da p) |
 //!
-//! GELU is the exact one of Hendrycks and Gimpel 2016, arXiv:1606.08415.
+//! GELU is the exact one of Hendrycks and Gimpel 2016, arXiv:1606.08415. SELU: Klambauer et al. 2017, arXiv:1706.02515.
+//! Swish, also SiLU: Ramachandran, Zoph and Le 2017, arXiv:1710.05941. Mish: Misra 2019, arXiv:1908.08681.
 //!
 //! Softmax smooths its output by e = `epsilon`, and then uses softmax's own derivative at the smoothed p: diagonal
 //! p(1-p), off-diagonal -p_i p_j. For e > 0 that is not the derivative of the smoothed p, which is (1-e) s(1-s) on the
@@ -21,14 +26,18 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use schuss_kernels::{Fused, map, map_rows, zip, zip_rows};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Real, Result, Threads};
 
 /// Slope of the leaky ReLU below zero.
 const LEAKY_SLOPE: f64 = 0.01;
+/// λ and α of SELU.
+const SELU: [f64; 2] = [1.050_700_987_355_480_5, 1.673_263_242_354_377_2];
 
 /// The function after a layer's linear map.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// z
     Identity,
@@ -42,6 +51,14 @@ pub enum Activation {
     Tanh,
     /// z Φ(z)
     Gelu,
+    /// λz where z > 0, else λα (exp z - 1)
+    Selu,
+    /// z σ(z)
+    Swish,
+    /// z tanh(ln(1 + exp z))
+    Mish,
+    /// ln(1 + exp z)
+    Softplus,
     /// Probabilities of a row, smoothed towards uniform by `epsilon`.
     Softmax {
         /// e, in [0, 1): the share of the uniform distribution in the result.
@@ -54,13 +71,17 @@ impl Activation {
     pub const DEFAULT_EPSILON: f64 = 1e-8;
 
     /// Every activation, softmax with [`Activation::DEFAULT_EPSILON`].
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Identity,
         Self::Relu,
         Self::LeakyRelu,
         Self::Sigmoid,
         Self::Tanh,
         Self::Gelu,
+        Self::Selu,
+        Self::Swish,
+        Self::Mish,
+        Self::Softplus,
         Self::Softmax { epsilon: Self::DEFAULT_EPSILON },
     ];
 
@@ -73,6 +94,10 @@ impl Activation {
             Self::Sigmoid => "sigmoid",
             Self::Tanh => "tanh",
             Self::Gelu => "gelu",
+            Self::Selu => "selu",
+            Self::Swish => "swish",
+            Self::Mish => "mish",
+            Self::Softplus => "softplus",
             Self::Softmax { .. } => "softmax",
         }
     }
@@ -104,15 +129,19 @@ impl Activation {
         }
     }
 
-    /// Whether something is later computed from z that cannot be had from a: f′ of GELU, and the logarithm of a
-    /// softmax that may underflow.
+    /// Whether something is later computed from z that cannot be had from a: f′ of GELU and its like, and the logarithm
+    /// of a softmax that may underflow.
     pub fn keeps_logits(self) -> bool {
-        matches!(self, Self::Gelu) || matches!(self, Self::Softmax { epsilon } if epsilon == 0.0)
+        match self {
+            Self::Gelu | Self::Swish | Self::Mish | Self::Softplus => true,
+            Self::Softmax { epsilon } => epsilon == 0.0,
+            _ => false,
+        }
     }
 
     /// Whether f has a corner that a finite difference can step across.
     pub fn has_corner(self) -> bool {
-        matches!(self, Self::Relu | Self::LeakyRelu)
+        matches!(self, Self::Relu | Self::LeakyRelu | Self::Selu)
     }
 
     /// What a product `x·Wᵀ` is fused with so that this activation follows it, and what is left to apply.
@@ -134,7 +163,7 @@ impl Activation {
 
     /// `a = f(a)`. A NaN stays one.
     pub fn apply<T: Real>(self, threads: &Threads, mut a: ArrayViewMut2<T>) {
-        let slope = T::from_f64(LEAKY_SLOPE);
+        let [slope, one] = [T::from_f64(LEAKY_SLOPE), T::ONE];
         match self {
             Self::Identity => {}
             Self::Relu => map(threads, elements(&mut a), |z| if z < T::ZERO { T::ZERO } else { z }),
@@ -142,6 +171,14 @@ impl Activation {
             Self::Sigmoid => map(threads, elements(&mut a), sigmoid),
             Self::Tanh => map(threads, elements(&mut a), T::tanh),
             Self::Gelu => map(threads, elements(&mut a), |z| z * normal_distribution(z)),
+            Self::Selu => {
+                let [scale, scaled_alpha] = [SELU[0], SELU[0] * SELU[1]].map(T::from_f64);
+                let negative = |z: T| scaled_alpha * ((if z < T::ZERO { z } else { T::ZERO }).exp() - one);
+                map(threads, elements(&mut a), |z| if z > T::ZERO { scale * z } else { negative(z) });
+            }
+            Self::Swish => map(threads, elements(&mut a), |z| z * sigmoid(z)),
+            Self::Mish => map(threads, elements(&mut a), |z| z * tanh_softplus(z)),
+            Self::Softplus => map(threads, elements(&mut a), softplus),
             Self::Softmax { epsilon } => {
                 let columns = a.ncols();
                 map_rows(
@@ -169,6 +206,20 @@ impl Activation {
             Self::Gelu => {
                 zip(threads, elements(&mut d), slice(&z), |d, z| d * (normal_distribution(z) + z * normal_density(z)))
             }
+            Self::Selu => {
+                let [scale, scaled_alpha] = [SELU[0], SELU[0] * SELU[1]].map(T::from_f64);
+                let slope = |a: T| if a > T::ZERO { scale } else { a + scaled_alpha };
+                zip(threads, elements(&mut d), slice(&a), |d, a| d * slope(a));
+            }
+            Self::Swish => zip(threads, elements(&mut d), slice(&z), |d, z| {
+                let s = sigmoid(z);
+                d * (s + z * s * (one - s))
+            }),
+            Self::Mish => zip(threads, elements(&mut d), slice(&z), |d, z| {
+                let t = tanh_softplus(z);
+                d * (t + z * sigmoid(z) * (one - t * t))
+            }),
+            Self::Softplus => zip(threads, elements(&mut d), slice(&z), |d, z| d * sigmoid(z)),
             Self::Softmax { .. } => zip_rows(threads, d, a, softmax_chain),
         }
     }
@@ -205,6 +256,25 @@ pub(crate) fn sigmoid<T: Real>(z: T) -> T {
     let is_negative = z < T::ZERO;
     let e = (if is_negative { z } else { -z }).exp();
     (if is_negative { e } else { T::ONE }) / (T::ONE + e)
+}
+
+/// tanh(ln(1 + exp z)) = n/(n + 2) with n = exp z (exp z + 2); 1 from z = 20 on, as far as numbers of 53 bits can tell.
+#[inline(always)]
+fn tanh_softplus<T: Real>(z: T) -> T {
+    let [two, most] = [2.0, 20.0].map(T::from_f64);
+    let e = (if z > most { most } else { z }).exp();
+    let n = e * (e + two);
+    n / (n + two)
+}
+
+/// ln(1 + exp z) = max(z, 0) + ln(1 + e) with e = exp(-|z|); the logarithm is corrected for what 1 + e rounds off.
+#[inline(always)]
+pub(crate) fn softplus<T: Real>(z: T) -> T {
+    let is_positive = z > T::ZERO;
+    let e = (if is_positive { -z } else { z }).exp();
+    let sum = T::ONE + e;
+    let log = if sum == T::ONE { e } else { sum.ln() * e / (sum - T::ONE) };
+    (if is_positive { z } else { T::ZERO }) + log
 }
 
 /// Φ(z) = (1 + erf(z/√2)) / 2.

@@ -114,6 +114,7 @@ impl Targets<'_> {
 pub struct Dataset<'a> {
     features: Features<'a>,
     targets: Targets<'a>,
+    weights: Option<&'a [f64]>,
 }
 
 impl<'a> Dataset<'a> {
@@ -154,7 +155,31 @@ impl<'a> Dataset<'a> {
                 }
             }
         }
-        Ok(Self { features, targets })
+        Ok(Self { features, targets, weights: None })
+    }
+
+    /// These examples, each counting as much as its weight says beside the others, in training and in metrics. Only their
+    /// proportions matter.
+    ///
+    /// # Errors
+    /// Another number of weights than of examples; one that is negative or not finite; all of them 0.
+    pub fn with_weights(self, weights: &'a [f64]) -> Result<Self> {
+        if weights.len() != self.rows() {
+            return Err(Error::Shape { what: "number of weights", expected: self.rows(), got: weights.len() });
+        }
+        if let Some(row) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
+            let what = format!("weight of row {row} (counted from 0)");
+            return Err(Error::value(what, "a finite number of 0 or more", weights[row]));
+        }
+        if weights.iter().all(|weight| *weight == 0.0) {
+            return Err(Error::value("weights", "one above 0 at least", 0));
+        }
+        Ok(Self { weights: Some(weights), ..self })
+    }
+
+    /// What the examples count, if they do not all count the same.
+    pub fn weights(&self) -> Option<&'a [f64]> {
+        self.weights
     }
 
     /// The values of the examples.
@@ -281,13 +306,13 @@ impl Scaling {
         }
     }
 
-    /// Undoes the scaling of a row in place.
-    pub(crate) fn invert(&self, row: &mut [f64]) {
+    /// Undoes the scaling of some values of one column, in place.
+    pub(crate) fn invert(&self, column: usize, values: &mut [f64]) {
         match self {
             Self::None => {}
-            Self::Divide(divisor) => row.iter_mut().for_each(|x| *x *= divisor),
+            Self::Divide(divisor) => values.iter_mut().for_each(|x| *x *= divisor),
             Self::Standard { mean, deviation } => {
-                row.iter_mut().zip(mean).zip(deviation).for_each(|((x, m), d)| *x = *x * d + m);
+                values.iter_mut().for_each(|x| *x = *x * deviation[column] + mean[column]);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use schuss_kernels::{Compute, Fused, gemm, sum_rows};
+use serde::{Deserialize, Serialize};
 
 use crate::{Activation, Real};
 
@@ -12,7 +13,8 @@ use crate::{Activation, Real};
 ///
 /// A layer describes itself and holds no numbers: its parameters are a slice of the network's, W before b, and its
 /// gradient is the same slice of the network's gradient.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Dense {
     /// Features of `x`.
     pub inputs: usize,

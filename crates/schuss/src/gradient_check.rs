@@ -2,8 +2,9 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use crate::loss::BatchTargets;
+use crate::loss::{BatchTargets, Output};
 use crate::random::{Purpose, Stream};
+use crate::workspace::Pass;
 use crate::{Activation, Error, Loss, Network, Result, Threads, Workspace};
 
 /// The step h of the differences (8 (L(θ+h) - L(θ-h)) - (L(θ+2h) - L(θ-2h))) / 12h. Their error is about h⁴ from the
@@ -61,6 +62,8 @@ pub struct Subject<'a> {
     pub x: ArrayView2<'a, f64>,
     /// As many as rows of `x`.
     pub targets: BatchTargets<'a, f64>,
+    /// What the passes are for: in those of training, dropout and batch norms take part.
+    pub pass: Pass,
 }
 
 impl Subject<'_> {
@@ -69,24 +72,16 @@ impl Subject<'_> {
     /// # Errors
     /// The batch does not fit the network.
     pub fn backward(&self) -> Result<LossGradient> {
-        self.check()?;
         let mut workspace = Workspace::new(self.network, self.x.nrows(), &Threads::ONE);
+        workspace.set_pass(self.pass);
         let mut input = Array2::zeros(self.x.dim());
         self.network.forward(&mut workspace, self.x)?;
         let last = self.network.last_activation();
         let (output, gradient) = workspace.output_and_gradient(last);
-        self.loss.evaluate(&Threads::ONE, output, self.targets, Some(gradient));
+        self.loss.evaluate(&Threads::ONE, output, self.targets, None, Some(gradient));
         let left = self.loss.activation_left(last);
         self.network.backward_output(&mut workspace, left, Some(input.view_mut()));
         Ok(LossGradient { parameters: workspace.gradient, input })
-    }
-
-    /// Fails where the loss cannot be computed from such targets.
-    fn check(&self) -> Result<()> {
-        match (self.loss, self.targets) {
-            (Loss::CrossEntropy, BatchTargets::Values(_)) => Err(Error::value("targets", "classes", "numbers")),
-            _ => Ok(()),
-        }
     }
 
     /// Compares `gradient` with central differences of fourth order, coordinate by coordinate: all of them up to 20,000, else a
@@ -96,7 +91,6 @@ impl Subject<'_> {
     /// The batch does not fit the network; a softmax that smooths (its backward is by design not the derivative of its
     /// forward: see [`softmax_jacobian_error`]).
     pub fn compare(&self, gradient: &LossGradient, seed: u64) -> Result<GradientCheck> {
-        self.check()?;
         for layer in self.network.layers() {
             if layer.activation().epsilon() != 0.0 {
                 return Err(Error::value("softmax epsilon of a gradient check", "0", layer.activation().epsilon()));
@@ -105,6 +99,7 @@ impl Subject<'_> {
         let mut network = self.network.clone();
         let mut x = self.x.to_owned();
         let mut workspace = Workspace::new(&network, x.nrows(), &Threads::ONE);
+        workspace.set_pass(self.pass);
         let parameters = network.parameters().len();
         let coordinates = parameters + x.len();
         let analytic = |i: usize| match i.checked_sub(parameters) {
@@ -148,7 +143,7 @@ impl Subject<'_> {
         Ok(check)
     }
 
-    /// The mean loss, and on which side of its corner every unit is that has one.
+    /// The mean loss, and on which side of its corner every unit and every error is that has one.
     fn loss_and_sides(
         &self,
         network: &Network<f64>,
@@ -157,9 +152,13 @@ impl Subject<'_> {
     ) -> Result<(f64, Vec<bool>)> {
         network.forward(workspace, x)?;
         let (output, _) = workspace.output_and_gradient(network.last_activation());
-        let loss = self.loss.evaluate(&Threads::ONE, output, self.targets, None) / x.nrows() as f64;
+        let loss = self.loss.evaluate(&Threads::ONE, output, self.targets, None, None) / x.nrows() as f64;
         let with_corner = network.layers().iter().zip(&workspace.layers).filter(|(l, _)| l.activation().has_corner());
-        Ok((loss, with_corner.flat_map(|(_, memory)| memory.a.iter().map(|&a| a > 0.0)).collect()))
+        let mut sides: Vec<_> = with_corner.flat_map(|(_, memory)| memory.a.iter().map(|&a| a > 0.0)).collect();
+        let last = workspace.layers.last().expect("a network has a layer");
+        let output = Output { activation: network.last_activation(), z: last.z.view(), a: last.a.view() };
+        sides.extend(self.loss.sides(output, self.targets));
+        Ok((loss, sides))
     }
 
     fn name(&self, coordinate: usize) -> String {

@@ -21,11 +21,12 @@ pub enum Init {
 }
 
 impl Init {
-    /// Overwrites the parameters with draws that depend on the segment and `seed` alone; in double precision, so that
+    /// Overwrites the parameters of the dense layers with draws that depend on the segment and `seed` alone; in double precision, so that
     /// those of an f32 network are the rounded ones of an f64 network.
     pub fn draw<T: Real>(self, network: &mut Network<T>, seed: u64) {
         let segments = network.segments().to_vec();
-        for (counter, segment) in segments.into_iter().enumerate() {
+        let of_dense = segments.into_iter().filter(|segment| segment.name.starts_with("layers."));
+        for (counter, segment) in of_dense.enumerate() {
             let mut stream = Stream::new(seed, Purpose::Init, counter as u64);
             let values = &mut network.parameters_mut()[segment.range];
             let mut normal = |values: &mut [T], deviation: f64| {

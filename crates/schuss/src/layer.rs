@@ -2,16 +2,40 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use schuss_kernels::{Compute, Fused};
+use serde::{Deserialize, Serialize};
 
 use crate::dense::Dense;
+use crate::dropout::Dropout;
+use crate::norm::{Kept, Norm};
+use crate::residual::Residual;
+use crate::workspace::{LayerMemory, Pass, first_rows, first_rows_mut};
 use crate::{Activation, Real};
 
 /// A layer of a network. Each kind has its forward and backward in a file of its own.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Layer {
     /// `a = f(x·Wᵀ + b)`
     Dense(Dense),
+    /// `a = x ⊙ k`, k random in training
+    Dropout(Dropout),
+    /// `a = f(γ ⊙ x̂ + β)`
+    Norm(Norm),
+    /// `a = x + s`, s the output of an earlier layer
+    Residual(Residual),
+}
+
+/// What the passes of one layer are given, beside its memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'c, T> {
+    pub(crate) compute: &'c Compute,
+    pub(crate) pass: Pass,
+    /// The layer's place in the network.
+    pub(crate) index: usize,
+    pub(crate) parameters: &'c [T],
+    /// Running ones.
+    pub(crate) statistics: &'c [T],
 }
 
 impl Layer {
@@ -19,27 +43,34 @@ impl Layer {
     pub fn inputs(&self) -> usize {
         match self {
             Self::Dense(dense) => dense.inputs,
+            _ => self.outputs(),
         }
     }
 
     /// Features of the output.
     pub fn outputs(&self) -> usize {
         match self {
-            Self::Dense(dense) => dense.outputs,
+            Self::Dense(Dense { outputs, .. }) => *outputs,
+            Self::Dropout(Dropout { features, .. })
+            | Self::Norm(Norm { features, .. })
+            | Self::Residual(Residual { features, .. }) => *features,
         }
     }
 
     /// The function that ends the layer.
     pub fn activation(&self) -> Activation {
         match self {
-            Self::Dense(dense) => dense.activation,
+            Self::Dense(Dense { activation, .. }) | Self::Norm(Norm { activation, .. }) => *activation,
+            Self::Dropout(_) | Self::Residual(_) => Activation::Identity,
         }
     }
 
-    /// This layer with another function at its end.
+    /// This layer with another function at its end, if it has one.
     pub(crate) fn with_activation(self, activation: Activation) -> Self {
         match self {
             Self::Dense(dense) => Self::Dense(Dense { activation, ..dense }),
+            Self::Norm(norm) => Self::Norm(Norm { activation, ..norm }),
+            Self::Dropout(_) | Self::Residual(_) => self,
         }
     }
 
@@ -47,38 +78,96 @@ impl Layer {
     pub fn parameter_count(&self) -> usize {
         match self {
             Self::Dense(dense) => dense.parameter_count(),
+            Self::Norm(norm) => 2 * norm.features,
+            Self::Dropout(_) | Self::Residual(_) => 0,
         }
     }
 
-    /// See [`Dense::forward`].
+    /// How many numbers its running statistics are.
+    pub fn statistics_count(&self) -> usize {
+        match self {
+            Self::Norm(norm) => norm.statistics_count(),
+            _ => 0,
+        }
+    }
+
+    /// Columns of [`LayerMemory::kept`].
+    pub(crate) fn kept_columns(&self) -> usize {
+        match self {
+            Self::Dense(_) | Self::Residual(_) => 0,
+            Self::Dropout(dropout) => dropout.features,
+            Self::Norm(norm) => norm.kept_columns(),
+        }
+    }
+
+    /// Numbers of [`LayerMemory::moments`].
+    pub(crate) fn moments(&self) -> usize {
+        match self {
+            Self::Norm(norm) => norm.moments(),
+            _ => 0,
+        }
+    }
+
+    /// Overwrites the output in `memory` for the batch `x`, and what backward needs. `s` is the output of the layer that
+    /// a residual connection comes from.
     pub(crate) fn forward<T: Real>(
         &self,
-        compute: &Compute,
-        parameters: &[T],
+        context: Context<T>,
         x: ArrayView2<T>,
-        z: ArrayViewMut2<T>,
-        a: ArrayViewMut2<T>,
+        s: Option<ArrayView2<T>>,
+        memory: &mut LayerMemory<T>,
     ) {
+        let Context { compute, pass, index, parameters, statistics } = context;
+        let rows = x.nrows();
+        let LayerMemory { z, a, kept, moments, .. } = memory;
+        let [z, a, kept] = [z, a, kept].map(|matrix| first_rows_mut(matrix, rows));
         match self {
             Self::Dense(dense) => dense.forward(compute, parameters, x, z, a),
+            Self::Dropout(dropout) => dropout.forward(&compute.threads, pass, index, x, kept, a),
+            Self::Norm(norm) => {
+                let kept = Kept { normalized: kept, moments };
+                norm.forward(&compute.threads, pass, parameters, statistics, x, kept, z, a);
+            }
+            Self::Residual(residual) => residual.forward(&compute.threads, x, s.expect("an earlier layer"), a),
         }
     }
 
-    /// See [`Dense::backward`].
-    #[expect(clippy::too_many_arguments, reason = "the terms of the formulas")]
+    /// Overwrites `gradient`, and `dx` if there is one, with what its product is fused with. The output's gradient in
+    /// `memory` is ∂L/∂a on entry and ∂L/∂z on return.
     pub(crate) fn backward<T: Real>(
         &self,
-        compute: &Compute,
-        parameters: &[T],
+        context: Context<T>,
         x: ArrayView2<T>,
-        z: ArrayView2<T>,
-        a: ArrayView2<T>,
-        d: ArrayViewMut2<T>,
+        memory: &mut LayerMemory<T>,
         gradient: &mut [T],
         dx: Option<(ArrayViewMut2<T>, Fused<T>)>,
     ) {
+        let Context { compute, pass, parameters, .. } = context;
+        let threads = &compute.threads;
+        let rows = x.nrows();
+        let LayerMemory { z, a, d, kept, moments } = memory;
+        let [z, a] = [z, a].map(|matrix| first_rows(matrix, rows));
+        let [d, kept] = [d, kept].map(|matrix| first_rows_mut(matrix, rows));
         match self {
             Self::Dense(dense) => dense.backward(compute, parameters, x, z, a, d, gradient, dx),
+            Self::Norm(norm) => {
+                let kept = Kept { normalized: kept, moments };
+                norm.backward(threads, pass, parameters, kept, z, a, d, gradient, dx.map(|(dx, _)| dx));
+            }
+            Self::Dropout(dropout) => {
+                dx.into_iter().for_each(|(dx, _)| dropout.backward(threads, pass, kept.view(), d.view(), dx));
+            }
+            Self::Residual(residual) => dx.into_iter().for_each(|(dx, _)| residual.backward(d.view(), dx)),
         }
+    }
+
+    /// The layer whose output a residual connection adds.
+    pub(crate) fn skips_from(&self) -> Option<usize> {
+        if let Self::Residual(residual) = self { Some(residual.from) } else { None }
+    }
+
+    /// Whether its backward can do more with `dx` than write it.
+    pub(crate) fn fuses(&self) -> bool {
+        matches!(self, Self::Dense(_))
     }
 }

@@ -1,10 +1,12 @@
 //! How good a model is: its loss and its scores over all rows of a data set.
 
+use std::ops::Range;
+
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use crate::loss::BatchTargets;
 use crate::model::BATCH;
-use crate::{Dataset, Loss, Model, Real, Result, Targets, Threads, Workspace};
+use crate::{Dataset, Loss, Model, Real, Result, Targets, Task, Threads, Workspace};
 
 /// The loss and the scores of a model on a data set. Penalties are not part of the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,7 +27,16 @@ pub enum Scores {
         /// -mean ln p of the rows' classes, in nats; absent where the outputs are no probabilities.
         log_loss: Option<f64>,
     },
-    /// Of numbers, in the unit of the targets; R² averaged over the outputs.
+    /// Of labels that are each there or not; a label counts as predicted where its probability is above 1/2.
+    MultiLabel {
+        /// The share of labels, over all rows, that are right.
+        accuracy: f64,
+        /// The share of rows whose labels are all right.
+        exact: f64,
+        /// The mean of -ln p of a label's being as it is, in nats; absent where the outputs are no probabilities.
+        log_loss: Option<f64>,
+    },
+    /// Of numbers, in the unit of the targets, of quantiles for the level nearest to the median; R² averaged over the outputs.
     Regression {
         /// √(mean (a - y)²) over rows and outputs.
         rmse: f64,
@@ -37,10 +48,10 @@ pub enum Scores {
 }
 
 impl Metrics {
-    /// The accuracy, of classes.
+    /// The accuracy, of classes or labels.
     pub fn accuracy(&self) -> Option<f64> {
         match self.scores {
-            Scores::Classification { accuracy, .. } => Some(accuracy),
+            Scores::Classification { accuracy, .. } | Scores::MultiLabel { accuracy, .. } => Some(accuracy),
             Scores::Regression { .. } => None,
         }
     }
@@ -68,41 +79,48 @@ impl<T: Real> Model<T> {
         let last = self.network.last_activation();
         let threads = workspace.threads().clone();
         let mut loss = 0.0;
-        let mut tally = Tally::new(dataset.targets(), self.prediction_width());
+        let mut tally = Tally::new(self, dataset);
+        let mut weights = Vec::new();
         self.for_each_batch(dataset.features(), workspace, |range, workspace| {
+            weights.clear();
+            weights.extend(dataset.weights().iter().flat_map(|w| &w[range.clone()]).map(|&w| T::from_f64(w)));
+            let weights = (!weights.is_empty()).then_some(&weights[..]);
             let (output, _) = workspace.output_and_gradient(last);
-            match dataset.targets() {
-                Targets::Classes { labels, .. } => {
-                    let labels = &labels[range];
-                    loss += self.loss.evaluate(&threads, output, BatchTargets::Classes(labels), None);
-                    tally.add_classes(self, output.a, labels);
+            let values;
+            let targets = match dataset.targets() {
+                Targets::Classes { labels, .. } => BatchTargets::Classes(&labels[range.clone()]),
+                Targets::Values(all) => {
+                    values = self.scaled_targets(all.slice_axis(Axis(0), range.clone().into()));
+                    BatchTargets::Values(values.view())
                 }
-                Targets::Values(values) => {
-                    let values = values.slice_axis(Axis(0), range.into());
-                    let mut scaled = Array2::from_elem(values.dim(), T::ZERO);
-                    for (row, mut out) in values.rows().into_iter().zip(scaled.rows_mut()) {
-                        self.target_scaling.scale(row, out.as_slice_mut().expect("rows are contiguous"));
-                    }
-                    loss += self.loss.evaluate(&threads, output, BatchTargets::Values(scaled.view()), None);
-                    tally.add_values(self, output.a, values);
-                }
-            }
+            };
+            loss += self.loss.evaluate(&threads, output, targets, weights, None);
+            tally.add(self, output.a, dataset, range);
         });
-        let loss = loss / dataset.rows() as f64;
-        // Cross-entropy is the log-loss already.
-        let log_loss = (self.loss == Loss::CrossEntropy).then_some(loss);
-        Metrics { loss, scores: tally.scores(dataset, log_loss, self.predicts_probabilities()) }
+        let loss = loss / tally.weight;
+        Metrics { loss, scores: tally.scores(self, loss) }
+    }
+
+    /// Targets as the loss compares them with the outputs.
+    fn scaled_targets(&self, values: ArrayView2<f64>) -> Array2<T> {
+        let mut scaled = Array2::from_elem(values.dim(), T::ZERO);
+        for (row, mut out) in values.rows().into_iter().zip(scaled.rows_mut()) {
+            self.target_scaling.scale(row, out.as_slice_mut().expect(CONTIGUOUS));
+        }
+        scaled
     }
 }
 
 const CONTIGUOUS: &str = "rows are contiguous";
 
-/// Sums over the rows seen so far.
+/// Sums over the rows seen so far, each times its weight.
 struct Tally {
-    correct: usize,
+    weight: f64,
+    correct: f64,
+    exact: f64,
     log_loss: f64,
     absolute_error: f64,
-    /// Σ(a - y)² and Σ(y - ȳ)² of each output.
+    /// Σ(a - y)² and Σ(y - ȳ)² of each target.
     squared_error: Vec<f64>,
     squared_deviation: Vec<f64>,
     mean: Vec<f64>,
@@ -111,59 +129,96 @@ struct Tally {
 }
 
 impl Tally {
-    fn new(targets: Targets, prediction_width: usize) -> Self {
-        let mean = match targets {
+    fn new<T: Real>(model: &Model<T>, dataset: Dataset) -> Self {
+        let mean = match dataset.targets() {
             Targets::Classes { .. } => Vec::new(),
-            Targets::Values(values) => values.columns().into_iter().map(|y| y.sum() / y.len() as f64).collect(),
+            Targets::Values(values) => {
+                let weight = |row: usize| dataset.weights().map_or(1.0, |weights| weights[row]);
+                let total: f64 = (0..values.nrows()).map(weight).sum();
+                let weighted = |(row, y): (usize, &f64)| weight(row) * y;
+                values.columns().into_iter().map(|y| y.iter().enumerate().map(weighted).sum::<f64>() / total).collect()
+            }
         };
-        let zeros = vec![0.0; mean.len()];
         Self {
-            correct: 0,
+            weight: 0.0,
+            correct: 0.0,
+            exact: 0.0,
             log_loss: 0.0,
             absolute_error: 0.0,
-            squared_error: zeros.clone(),
-            squared_deviation: zeros,
+            squared_error: vec![0.0; mean.len()],
+            squared_deviation: vec![0.0; mean.len()],
             mean,
-            prediction: vec![0.0; prediction_width],
+            prediction: vec![0.0; model.prediction_width()],
         }
     }
 
-    fn add_classes<T: Real>(&mut self, model: &Model<T>, output: ArrayView2<T>, labels: &[u32]) {
-        for (row, &label) in output.rows().into_iter().zip(labels) {
-            model.write_prediction(row.to_slice().expect(CONTIGUOUS), &mut self.prediction);
-            self.correct += usize::from(argmax((&self.prediction).into()) == label as usize);
-            if model.loss != Loss::CrossEntropy {
-                self.log_loss -= self.prediction[label as usize].ln();
+    /// Adds the rows `range` of `dataset`, for which the network's output is `output`.
+    fn add<T: Real>(&mut self, model: &Model<T>, output: ArrayView2<T>, dataset: Dataset, range: Range<usize>) {
+        for (output, row) in output.rows().into_iter().zip(range) {
+            model.write_prediction(output.to_slice().expect(CONTIGUOUS), &mut self.prediction);
+            let weight = dataset.weights().map_or(1.0, |weights| weights[row]);
+            self.weight += weight;
+            match (model.task, dataset.targets()) {
+                (_, Targets::Classes { labels, .. }) => self.add_class(weight, labels[row] as usize),
+                (Task::Classification { .. }, Targets::Values(values)) => {
+                    self.add_class(weight, argmax(values.row(row)));
+                }
+                (Task::MultiLabel { .. }, Targets::Values(values)) => self.add_labels(weight, values.row(row)),
+                (Task::Regression, Targets::Values(values)) => self.add_numbers(model, weight, values.row(row)),
             }
         }
     }
 
-    fn add_values<T: Real>(&mut self, model: &Model<T>, output: ArrayView2<T>, values: ArrayView2<f64>) {
-        for (row, values) in output.rows().into_iter().zip(values.rows()) {
-            model.write_prediction(row.to_slice().expect(CONTIGUOUS), &mut self.prediction);
-            for (output, (prediction, y)) in self.prediction.iter().zip(values).enumerate() {
-                let error = prediction - y;
-                self.absolute_error += error.abs();
-                self.squared_error[output] += error * error;
-                self.squared_deviation[output] += (y - self.mean[output]).powi(2);
-            }
+    fn add_class(&mut self, weight: f64, class: usize) {
+        if argmax((&self.prediction).into()) == class {
+            self.correct += weight;
+        }
+        self.log_loss -= weight * self.prediction[class].ln();
+    }
+
+    fn add_labels(&mut self, weight: f64, labels: ArrayView1<f64>) {
+        let pairs = || self.prediction.iter().zip(labels);
+        let right = pairs().filter(|(p, y)| (**p > 0.5) == (**y > 0.5)).count();
+        let log_loss: f64 = pairs().map(|(&p, &y)| if y > 0.5 { -p.ln() } else { -(1.0 - p).ln() }).sum();
+        self.correct += weight * right as f64 / labels.len() as f64;
+        self.exact += if right == labels.len() { weight } else { 0.0 };
+        self.log_loss += weight * log_loss / labels.len() as f64;
+    }
+
+    fn add_numbers<T: Real>(&mut self, model: &Model<T>, weight: f64, values: ArrayView1<f64>) {
+        let (of_one, middle) = match model.loss {
+            Loss::Quantile(levels) => (levels.levels().len(), levels.middle()),
+            _ => (1, 0),
+        };
+        for (target, (prediction, y)) in self.prediction.chunks(of_one).zip(values).enumerate() {
+            let error = prediction[middle] - y;
+            self.absolute_error += weight * error.abs();
+            self.squared_error[target] += weight * error * error;
+            self.squared_deviation[target] += weight * (y - self.mean[target]).powi(2);
         }
     }
 
-    fn scores(&self, dataset: Dataset, log_loss: Option<f64>, probabilities: bool) -> Scores {
-        let rows = dataset.rows() as f64;
-        match dataset.targets() {
-            Targets::Classes { .. } => Scores::Classification {
-                accuracy: self.correct as f64 / rows,
-                log_loss: probabilities.then_some(log_loss.unwrap_or(self.log_loss / rows)),
+    fn scores<T: Real>(&self, model: &Model<T>, loss: f64) -> Scores {
+        let mean = |sum: f64| sum / self.weight;
+        let log_loss = || model.predicts_probabilities().then_some(mean(self.log_loss));
+        match model.task {
+            Task::Classification { .. } => Scores::Classification {
+                accuracy: mean(self.correct),
+                // Cross-entropy is the log-loss already, and does not underflow.
+                log_loss: if model.loss == Loss::CrossEntropy { Some(loss) } else { log_loss() },
             },
-            Targets::Values(values) => {
-                let count = rows * values.ncols() as f64;
-                let outputs = self.squared_error.iter().zip(&self.squared_deviation);
+            Task::MultiLabel { labels } => Scores::MultiLabel {
+                accuracy: mean(self.correct),
+                exact: mean(self.exact),
+                log_loss: if model.loss == Loss::BinaryCrossEntropy { Some(loss / labels as f64) } else { log_loss() },
+            },
+            Task::Regression => {
+                let targets = self.mean.len() as f64;
+                let parts = self.squared_error.iter().zip(&self.squared_deviation);
                 Scores::Regression {
-                    rmse: (self.squared_error.iter().sum::<f64>() / count).sqrt(),
-                    mae: self.absolute_error / count,
-                    r2: outputs.map(|(error, deviation)| 1.0 - error / deviation).sum::<f64>() / values.ncols() as f64,
+                    rmse: mean(self.squared_error.iter().sum::<f64>() / targets).sqrt(),
+                    mae: mean(self.absolute_error / targets),
+                    r2: parts.map(|(error, deviation)| 1.0 - error / deviation).sum::<f64>() / targets,
                 }
             }
         }

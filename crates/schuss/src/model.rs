@@ -20,16 +20,31 @@ pub enum Task {
         /// How many.
         classes: usize,
     },
+    /// Any of a number of labels, each there or not.
+    MultiLabel {
+        /// How many.
+        labels: usize,
+    },
     /// Numbers.
     Regression,
 }
 
 impl Task {
-    /// The task that such targets set.
+    /// The task that such targets set, unless another is asked for: numbers may also be probabilities of classes, or labels
+    /// that are there or not.
     pub fn of(targets: Targets) -> Self {
         match targets {
             Targets::Classes { classes, .. } => Self::Classification { classes },
             Targets::Values(_) => Self::Regression,
+        }
+    }
+
+    /// What its targets are called.
+    fn targets(self) -> &'static str {
+        match self {
+            Self::Classification { .. } => "classes, or a probability for each",
+            Self::MultiLabel { .. } => "a 0 or 1 for each label",
+            Self::Regression => "numbers",
         }
     }
 }
@@ -67,20 +82,32 @@ impl<T: Real> Model<T> {
             return Err(Error::value("parameters", "finite numbers", "infinity or NaN"));
         }
         self.check_features(dataset.features())?;
-        if let (Task::Classification { classes }, Targets::Classes { labels, .. }) = (self.task, dataset.targets()) {
-            // A part of the data may lack the last classes, but must not have others.
-            if let Some(row) = labels.iter().position(|&label| label as usize >= classes) {
-                let what = format!("label of row {row} (counted from 0)");
-                return Err(Error::value(what, format!("one of the model's {classes} classes"), labels[row]));
+        let (last, outputs) = (self.network.last_activation(), self.network.outputs());
+        match (self.task, dataset.targets()) {
+            (Task::Classification { classes }, Targets::Classes { labels, .. }) => {
+                // A part of the data may lack the last classes, but must not have others.
+                if let Some(row) = labels.iter().position(|&label| label as usize >= classes) {
+                    let what = format!("label of row {row} (counted from 0)");
+                    return Err(Error::value(what, format!("one of the model's {classes} classes"), labels[row]));
+                }
+                self.loss.check(last, outputs, Targets::Classes { labels, classes })
             }
-            let targets = Targets::Classes { labels, classes };
-            return self.loss.check(self.network.last_activation(), self.network.outputs(), targets);
+            (Task::Regression, targets @ Targets::Values(_)) => self.loss.check(last, outputs, targets),
+            (task, Targets::Values(values)) => {
+                let (Task::Classification { classes: width } | Task::MultiLabel { labels: width }) = task else {
+                    return Ok(());
+                };
+                if values.ncols() != width {
+                    return Err(Error::Shape { what: "values of a target", expected: width, got: values.ncols() });
+                }
+                let is_label = |x: &f64| *x == 0.0 || *x == 1.0;
+                if let (Task::MultiLabel { .. }, Some(x)) = (task, values.iter().find(|x| !is_label(x))) {
+                    return Err(Error::value("targets", task.targets(), x));
+                }
+                self.loss.check(last, outputs, Targets::Values(values))
+            }
+            (task, Targets::Classes { .. }) => Err(Error::value("targets", task.targets(), "classes")),
         }
-        if self.task != Task::of(dataset.targets()) {
-            let name = |task| if task == Task::Regression { "numbers" } else { "classes" };
-            return Err(Error::value("targets", name(self.task), name(Task::of(dataset.targets()))));
-        }
-        self.loss.check(self.network.last_activation(), self.network.outputs(), dataset.targets())
     }
 
     /// Fails unless the network takes such examples.
@@ -93,10 +120,11 @@ impl<T: Real> Model<T> {
             return Err(Error::Shape { what: "features of an example, as the model takes them", expected, got });
         }
         self.scaling.check(features.columns())?;
-        self.target_scaling.check(self.network.outputs())
+        self.target_scaling.check(self.targets())
     }
 
-    /// Predictions for every example, (rows, classes) or (rows, outputs): probabilities where the network ends in
+    /// Predictions for every example, (rows, classes) or (rows, outputs), of quantiles all levels of a target side by
+    /// side: probabilities where the network ends in
     /// softmax or sigmoid or was trained on logits, else its plain outputs; regression in the unit of the targets.
     /// A row's prediction is the same alone and among others, bit for bit.
     ///
@@ -120,8 +148,13 @@ impl<T: Real> Model<T> {
     pub(crate) fn prediction_width(&self) -> usize {
         match self.task {
             Task::Classification { classes } => classes,
-            Task::Regression => self.network.outputs(),
+            Task::MultiLabel { .. } | Task::Regression => self.network.outputs(),
         }
+    }
+
+    /// Numbers that are predicted for an example; a loss of quantiles has several outputs for each.
+    pub(crate) fn targets(&self) -> usize {
+        self.network.outputs() / self.loss.outputs_per_target()
     }
 
     /// A row of the network's outputs as a prediction; see [`Model::predict`].
@@ -133,16 +166,18 @@ impl<T: Real> Model<T> {
                 prediction.copy_from_slice(&[-1.0, 1.0].map(|sign| sigmoid(sign * z.to_f64())));
             }
             (_, Loss::BinaryCrossEntropy, _) => prediction.iter_mut().zip(outputs).for_each(|(p, z)| *p = sigmoid(z)),
+            (_, Loss::Poisson, _) => prediction.iter_mut().zip(outputs).for_each(|(p, a)| *p = a.exp()),
             _ => prediction.iter_mut().zip(outputs).for_each(|(p, a)| *p = a),
         }
-        if let (Task::Regression, false) = (self.task, self.loss == Loss::BinaryCrossEntropy) {
-            self.target_scaling.invert(prediction);
+        if self.task == Task::Regression && !self.loss.keeps_unit() {
+            let of_one = self.loss.outputs_per_target();
+            prediction.chunks_mut(of_one).enumerate().for_each(|(target, x)| self.target_scaling.invert(target, x));
         }
     }
 
     /// Whether [`Model::predict`] gives probabilities.
     pub fn predicts_probabilities(&self) -> bool {
-        matches!(self.task, Task::Classification { .. })
+        self.task != Task::Regression
             && (self.loss == Loss::BinaryCrossEntropy
                 || matches!(self.network.last_activation(), Activation::Softmax { .. } | Activation::Sigmoid))
     }

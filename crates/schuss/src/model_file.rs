@@ -1,8 +1,8 @@
 //! The model file: safetensors in and out.
 //!
-//! Tensors `layers.{i}.weight` (outputs, inputs) and `layers.{i}.bias` (outputs,), F32 or F64, i from 0. The metadata
-//! has one key, `schuss`: JSON with a `version`, the activations, the loss, the task and the scalings. A file without it
-//! is a plain set of weights, as PyTorch or a script may write it.
+//! Tensors `layers.{i}.weight` (outputs, inputs) and `layers.{i}.bias` (outputs,), F32 or F64, i from 0, and those of
+//! norms: see [`Network::tensors`]. The metadata has one key, `schuss`: JSON with a `version`, the layers, the loss, the
+//! task and the scalings. A file without it is a plain set of weights, as PyTorch or a script may write it.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -12,12 +12,13 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Activation, Error, Loss, Model, Network, Real, Result, Scaling, Targets, Task};
+use crate::network::parameter_count;
+use crate::{Activation, Error, Layer, Loss, Model, Network, Real, Result, Scaling, Targets, Task};
 
 /// The metadata's key.
 const KEY: &str = "schuss";
 /// The version that is written, the highest that is read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// A larger file is refused before it is read into memory.
 const MOST_BYTES: u64 = 16 << 30;
 
@@ -34,10 +35,8 @@ pub enum Precision {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Metadata {
     version: u32,
-    activation: String,
-    #[serde(rename = "final")]
-    last: String,
-    softmax_epsilon: f64,
+    #[serde(flatten)]
+    network: Described,
     loss: String,
     task: Task,
     #[serde(default)]
@@ -46,6 +45,21 @@ struct Metadata {
     target_scaling: Scaling,
     #[serde(default)]
     example_shape: Vec<usize>,
+}
+
+/// What a file says of the network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Described {
+    /// Since version 2.
+    Layers { layers: Vec<Layer> },
+    /// Of version 1: dense layers, whose sizes the tensors tell.
+    Activations {
+        activation: String,
+        #[serde(rename = "final")]
+        last: String,
+        softmax_epsilon: f64,
+    },
 }
 
 /// A model file that was read and checked.
@@ -90,25 +104,45 @@ impl ModelFile {
         let metadata = header.metadata().as_ref().and_then(|pairs| pairs.get(KEY));
         let metadata = metadata.map(|json| Metadata::parse(json)).transpose()?;
 
-        let (sizes, parameters, precision) = read_layers(&tensors)?;
-        let outputs = *sizes.last().unwrap_or(&0);
         let has_metadata = metadata.is_some();
-        let Metadata { activation, last, softmax_epsilon, loss, task, scaling, target_scaling, example_shape, .. } =
+        let sizes = dense_sizes(&tensors);
+        let outputs = sizes.as_ref().map_or(0, |sizes| sizes[sizes.len() - 1]);
+        let Metadata { network, loss, task, scaling, target_scaling, example_shape, .. } =
             metadata.unwrap_or_else(|| Metadata::of_plain_weights(outputs));
-        let activation_of = |name: &str| Activation::from_name(name).map(|f| f.with_epsilon(softmax_epsilon));
+        let network = match network {
+            Described::Layers { layers } => {
+                // Before any memory is laid out for them.
+                let there: usize = tensors.iter().map(|(_, tensor)| tensor.shape().iter().product::<usize>()).sum();
+                if parameter_count(&layers).is_none_or(|count| count > there) {
+                    return Err("the layers in the metadata have more parameters than the file".into());
+                }
+                Network::of_layers(layers)
+            }
+            Described::Activations { activation, last, softmax_epsilon } => {
+                let function = |name: &str| Activation::from_name(name).map(|f| f.with_epsilon(softmax_epsilon));
+                let functions = function(&activation).and_then(|f| Ok((f, function(&last)?)));
+                functions
+                    .and_then(|(hidden, last)| Ok((hidden, last, sizes?)))
+                    .and_then(|(hidden, last, sizes)| Network::new(&sizes, hidden, last))
+            }
+        };
+        let mut network = network.map_err(|error| error.to_string())?;
+        let precision = read_tensors(&tensors, &mut network)?;
+        let outputs = network.outputs();
         let model = || -> Result<Model<f64>> {
-            let mut network = Network::new(&sizes, activation_of(&activation)?, activation_of(&last)?)?;
-            network.parameters_mut().copy_from_slice(&parameters);
             scaling.check(network.inputs())?;
-            target_scaling.check(network.outputs())?;
-            let loss = Loss::from_name(&loss)?;
+            let loss: Loss = loss.parse()?;
+            target_scaling.check(outputs / loss.outputs_per_target())?;
             Ok(Model { network, loss, task, scaling, target_scaling, example_shape })
         };
         let model = model().map_err(|error| error.to_string())?;
-        let no_values = ndarray::Array2::zeros((0, outputs));
+        let no_values = ndarray::Array2::zeros((0, outputs / model.loss.outputs_per_target()));
         let targets = match task {
             Task::Classification { classes } => Targets::Classes { labels: &[], classes },
-            Task::Regression => Targets::Values(no_values.view()),
+            Task::MultiLabel { labels } if labels != outputs => {
+                return Err(format!("the metadata contradict each other: {labels} labels, {outputs} outputs"));
+            }
+            Task::MultiLabel { .. } | Task::Regression => Targets::Values(no_values.view()),
         };
         let fits = model.loss.check(model.network.last_activation(), outputs, targets);
         fits.map_err(|error| format!("the metadata contradict each other: {error}"))?;
@@ -140,9 +174,11 @@ impl Metadata {
     fn of_plain_weights(outputs: usize) -> Self {
         Self {
             version: VERSION,
-            activation: Activation::Relu.name().into(),
-            last: "softmax".into(),
-            softmax_epsilon: Activation::DEFAULT_EPSILON,
+            network: Described::Activations {
+                activation: Activation::Relu.name().into(),
+                last: "softmax".into(),
+                softmax_epsilon: Activation::DEFAULT_EPSILON,
+            },
             loss: Loss::CrossEntropy.name().into(),
             task: Task::Classification { classes: outputs },
             scaling: Scaling::None,
@@ -152,13 +188,10 @@ impl Metadata {
     }
 
     fn of<T: Real>(model: &Model<T>) -> Self {
-        let [activation, last] = [model.network.hidden_activation(), model.network.last_activation()];
         Self {
             version: VERSION,
-            activation: activation.name().into(),
-            last: last.name().into(),
-            softmax_epsilon: last.epsilon().max(activation.epsilon()),
-            loss: model.loss.name().into(),
+            network: Described::Layers { layers: model.network.layers().to_vec() },
+            loss: model.loss.to_string(),
             task: model.task,
             scaling: model.scaling.clone(),
             target_scaling: model.target_scaling.clone(),
@@ -167,57 +200,65 @@ impl Metadata {
     }
 }
 
-/// Sizes, flat parameters and number type of `layers.0`, `layers.1`, ...
-fn read_layers(tensors: &SafeTensors) -> std::result::Result<(Vec<usize>, Vec<f64>, Precision), String> {
-    let mut sizes: Vec<usize> = Vec::new();
-    let mut parameters = Vec::new();
-    let mut precision = None;
-    let layers = tensors.len() / 2;
-    for i in 0..layers.max(1) {
-        let names = [format!("layers.{i}.weight"), format!("layers.{i}.bias")];
-        let tensor = |name: &str| {
-            tensors.tensor(name).map_err(|_| {
-                let mut there = tensors.names();
-                there.sort_unstable();
-                there.truncate(20);
-                format!(
-                    "no tensor {name}; expected layers.0.weight, layers.0.bias, layers.1.weight, ..., found {there:?}"
-                )
-            })
-        };
-        let [weight, bias] = [tensor(&names[0])?, tensor(&names[1])?];
+/// Inputs, hidden sizes and outputs, as the shapes of `layers.0.weight`, `layers.1.weight`, ... say.
+fn dense_sizes(tensors: &SafeTensors) -> Result<Vec<usize>> {
+    let mut sizes = Vec::new();
+    for i in 0.. {
+        let name = format!("layers.{i}.weight");
+        let Ok(weight) = tensors.tensor(&name) else { break };
         let [outputs, inputs] = *weight.shape() else {
-            return Err(format!("{}: expected the shape (outputs, inputs), got {:?}", names[0], weight.shape()));
+            return Err(Error::value(name, "the shape (outputs, inputs)", format!("{:?}", weight.shape())));
         };
-        if let Some(&expected) = sizes.last()
-            && expected != inputs
-        {
-            return Err(format!(
-                "{}: expected {expected} inputs as the layer before has outputs, got {inputs}",
-                names[0]
-            ));
-        }
-        if bias.shape() != [outputs] {
-            return Err(format!("{}: expected the shape ({outputs},), got {:?}", names[1], bias.shape()));
-        }
-        if sizes.is_empty() {
-            sizes.push(inputs);
-        }
-        sizes.push(outputs);
-        for (name, tensor) in names.iter().zip([weight, bias]) {
-            let found = read_numbers(name, &tensor, &mut parameters)?;
-            if *precision.get_or_insert(found) != found {
-                return Err(format!(
-                    "{name}: expected the number type of the tensors before, got {:?}",
-                    tensor.dtype()
-                ));
+        match sizes.last() {
+            Some(&expected) if expected != inputs => {
+                let expected = format!("{expected} inputs, as the layer before has outputs");
+                return Err(Error::value(name, expected, inputs));
             }
+            Some(_) => sizes.push(outputs),
+            None => sizes.extend([inputs, outputs]),
         }
     }
-    if tensors.len() != 2 * layers {
-        return Err(format!("{} tensors; expected a weight and a bias for each layer", tensors.len()));
+    if sizes.is_empty() {
+        let expected = format!("layers.0.weight, layers.0.bias, ...; found {:?}", some_names(tensors));
+        return Err(Error::value("tensors", expected, "no tensor layers.0.weight"));
     }
-    Ok((sizes, parameters, precision.unwrap_or(Precision::F32)))
+    Ok(sizes)
+}
+
+/// As many names as a message can hold.
+fn some_names(tensors: &SafeTensors) -> Vec<String> {
+    let mut names: Vec<_> = tensors.names().into_iter().map(String::from).collect();
+    names.sort_unstable();
+    names.truncate(20);
+    names
+}
+
+/// Overwrites parameters and statistics with the tensors; their number type.
+fn read_tensors(tensors: &SafeTensors, network: &mut Network<f64>) -> std::result::Result<Precision, String> {
+    let mut precision = None;
+    let expected: Vec<_> = network.tensors().into_iter().map(|(name, shape, _)| (name, shape)).collect();
+    if let Some(name) = tensors.names().into_iter().find(|name| expected.iter().all(|(known, _)| known != name)) {
+        return Err(format!("a tensor {name}, which the network does not have; it has {} tensors", expected.len()));
+    }
+    for (name, shape) in expected {
+        let tensor = tensors
+            .tensor(&name)
+            .map_err(|_| format!("no tensor {name}, which the network needs; found {:?}", some_names(tensors)))?;
+        if tensor.shape() != shape {
+            let shape = match shape[..] {
+                [size] => format!("({size},)"),
+                _ => format!("{shape:?}"),
+            };
+            return Err(format!("{name}: expected the shape {shape}, got {:?}", tensor.shape()));
+        }
+        let mut numbers = Vec::new();
+        let found = read_numbers(&name, &tensor, &mut numbers)?;
+        if *precision.get_or_insert(found) != found {
+            return Err(format!("{name}: expected the number type of the tensors before, got {:?}", tensor.dtype()));
+        }
+        network.tensor_mut(&name).copy_from_slice(&numbers);
+    }
+    Ok(precision.unwrap_or(Precision::F32))
 }
 
 /// Appends a tensor's numbers.
@@ -249,11 +290,10 @@ impl<T: Real> Model<T> {
     pub fn save(&self, path: &Path) -> Result<()> {
         let json = serde_json::to_string(&Metadata::of(self)).expect("plain data");
         let dtype = if size_of::<T>() == 4 { Dtype::F32 } else { Dtype::F64 };
-        let bytes = le_bytes(self.network.parameters());
-        let tensors = self.network.segments().iter().map(|segment| {
-            let data = &bytes[segment.range.start * size_of::<T>()..segment.range.end * size_of::<T>()];
-            let view = TensorView::new(dtype, segment.shape.clone(), data).expect("a segment has its shape");
-            (segment.name.clone(), view)
+        let tensors = self.network.tensors();
+        let tensors: Vec<_> = tensors.into_iter().map(|(name, shape, x)| (name, shape, le_bytes(x))).collect();
+        let tensors = tensors.iter().map(|(name, shape, bytes)| {
+            (name, TensorView::new(dtype, shape.clone(), bytes).expect("a tensor has its shape"))
         });
         let metadata = [(KEY.to_string(), json)].into_iter().collect();
         let file = safetensors::serialize(tensors, Some(metadata)).expect("plain tensors");
@@ -287,9 +327,12 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(|source| Error::Io { path: path.into(), action: "write", source })
 }
 
-/// The SHA-256 of all parameters, in hexadecimal: for i = 0, 1, ... weight, then bias, row-major, little-endian.
+/// The SHA-256 of all parameters, in hexadecimal: of the tensors in the order of [`Network::tensors`], row-major,
+/// little-endian. For i = 0, 1, ...: weight, then bias; then what norms have.
 pub fn weights_sha256<T: Real>(network: &Network<T>) -> String {
-    Sha256::digest(le_bytes(network.parameters())).iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hash = Sha256::new();
+    network.tensors().into_iter().for_each(|(_, _, numbers)| hash.update(le_bytes(numbers)));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn le_bytes<T: Real>(numbers: &[T]) -> Vec<u8> {

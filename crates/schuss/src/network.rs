@@ -3,17 +3,24 @@
 use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
-use schuss_kernels::{Fused, update};
+use schuss_kernels::{Compute, Fused, update};
 
 use crate::dense::Dense;
-use crate::workspace::{LayerMemory, first_rows, first_rows_mut};
+use crate::dropout::Dropout;
+use crate::layer::Context;
+use crate::norm::{Norm, NormKind};
+use crate::residual::Residual;
+use crate::workspace::{Pass, first_rows, first_rows_mut};
 use crate::{Activation, Error, Layer, Real, Result, Threads, Workspace};
 
 /// A named part of the parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Segment {
-    /// `layers.{i}.weight` or `layers.{i}.bias`, i counting layers with parameters from 0.
+    /// `layers.{i}.weight` or `layers.{i}.bias`, i counting dense layers from 0; `norms.{i}.weight` (γ), `norms.{i}.bias`
+    /// (β), i counting norms.
     pub name: String,
+    /// The layer that it belongs to, counted from 0 over layers of all kinds.
+    pub layer: usize,
     /// Where it lies in the flat buffer, row-major.
     pub range: Range<usize>,
     /// (outputs, inputs) of a weight, (outputs,) of a bias.
@@ -44,6 +51,69 @@ pub struct Network<T> {
     layers: Vec<Layer>,
     parameters: Vec<T>,
     segments: Vec<Segment>,
+    statistics: Vec<T>,
+    /// Layers that training leaves alone, from the first on.
+    frozen: usize,
+}
+
+/// A multilayer perceptron as it is usually described: what stands between its sizes. Of a hidden layer, the order is
+/// dense, norm, activation, dropout, residual connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mlp {
+    /// Inputs, hidden sizes, outputs; two sizes are a linear model.
+    pub sizes: Vec<usize>,
+    /// The function at the end of every hidden layer.
+    pub hidden: Activation,
+    /// The function at the end.
+    pub last: Activation,
+    /// What normalises the hidden layers before their activation, if anything.
+    pub norm: Option<NormKind>,
+    /// The share of a hidden layer's outputs that a step drops.
+    pub dropout: f64,
+    /// The share of the inputs that a step drops.
+    pub input_dropout: f64,
+    /// Whether hidden layers with as many outputs as inputs add their input to their output.
+    pub residual: bool,
+}
+
+impl Mlp {
+    /// Dense layers and their activations, nothing else.
+    pub fn new(sizes: &[usize], hidden: Activation, last: Activation) -> Self {
+        Self { sizes: sizes.to_vec(), hidden, last, norm: None, dropout: 0.0, input_dropout: 0.0, residual: false }
+    }
+
+    /// Its layers, for [`Network::of_layers`].
+    ///
+    /// # Errors
+    /// Fewer than two sizes.
+    pub fn layers(&self) -> Result<Vec<Layer>> {
+        let Self { ref sizes, hidden, last, norm, dropout, input_dropout, residual } = *self;
+        if sizes.len() < 2 {
+            return Err(Error::value("network sizes", "inputs and outputs at least", format!("{sizes:?}")));
+        }
+        let mut layers = Vec::new();
+        if input_dropout != 0.0 {
+            layers.push(Layer::Dropout(Dropout { features: sizes[0], rate: input_dropout }));
+        }
+        for (i, size) in sizes.windows(2).enumerate() {
+            let [inputs, outputs] = [size[0], size[1]];
+            if i + 2 == sizes.len() {
+                layers.push(Layer::Dense(Dense { inputs, outputs, activation: last }));
+                break;
+            }
+            let before = layers.len().checked_sub(1);
+            let activation = if norm.is_some() { Activation::Identity } else { hidden };
+            layers.push(Layer::Dense(Dense { inputs, outputs, activation }));
+            layers.extend(norm.map(|kind| Layer::Norm(Norm { features: outputs, kind, activation: hidden })));
+            if dropout != 0.0 {
+                layers.push(Layer::Dropout(Dropout { features: outputs, rate: dropout }));
+            }
+            if let (true, Some(from)) = (residual && i > 0 && inputs == outputs, before) {
+                layers.push(Layer::Residual(Residual { features: outputs, from }));
+            }
+        }
+        Ok(layers)
+    }
 }
 
 impl<T: Real> Network<T> {
@@ -54,36 +124,65 @@ impl<T: Real> Network<T> {
     /// Fewer than two sizes, a size of zero, more parameters than fit the memory, a softmax with a smoothing outside
     /// [0, 1).
     pub fn new(sizes: &[usize], hidden: Activation, last: Activation) -> Result<Self> {
-        if sizes.len() < 2 {
-            return Err(Error::value("network sizes", "inputs and outputs at least", format!("{sizes:?}")));
+        Self::of_layers(Mlp::new(sizes, hidden, last).layers()?)
+    }
+
+    /// A network of these layers, weights and biases 0, scales and running variances of norms 1.
+    ///
+    /// # Errors
+    /// No dense layer; a layer that does not take what the one before it gives, has a size of zero, or a residual
+    /// connection from a layer that is not before it or has another size; a dropout rate or a softmax smoothing outside
+    /// [0, 1); more parameters than fit the memory.
+    pub fn of_layers(layers: Vec<Layer>) -> Result<Self> {
+        if !layers.iter().any(|layer| matches!(layer, Layer::Dense(_))) {
+            return Err(Error::value("layers of a network", "a dense one at least", layers.len()));
         }
-        if sizes.contains(&0) {
-            return Err(Error::value("network sizes", "1 or more each", format!("{sizes:?}")));
+        let share = |what: &str, x: f64| match x {
+            0.0..1.0 => Ok(()),
+            _ => Err(Error::value(what, "0 or more and below 1", x)),
+        };
+        for (i, layer) in layers.iter().enumerate() {
+            if layer.inputs() == 0 || layer.outputs() == 0 {
+                return Err(Error::value("network sizes", "1 or more each", 0));
+            }
+            if let Some(before) = i.checked_sub(1).map(|before| layers[before].outputs())
+                && before != layer.inputs()
+            {
+                return Err(Error::Shape { what: "inputs of a layer", expected: before, got: layer.inputs() });
+            }
+            share("softmax epsilon", layer.activation().epsilon())?;
+            match layer {
+                Layer::Dropout(dropout) => share("dropout", dropout.rate)?,
+                Layer::Residual(Residual { from, .. }) if *from >= i.saturating_sub(1) => {
+                    let expected = format!("a layer before {}", i.saturating_sub(1));
+                    return Err(Error::value("layer of a residual connection", expected, from));
+                }
+                Layer::Residual(Residual { from, features }) if layers[*from].outputs() != *features => {
+                    let [expected, got] = [*features, layers[*from].outputs()];
+                    return Err(Error::Shape { what: "features of a residual connection", expected, got });
+                }
+                _ => {}
+            }
         }
-        let epsilons = [hidden.epsilon(), last.epsilon()];
-        if let Some(epsilon) = epsilons.into_iter().find(|epsilon| !(0.0..1.0).contains(epsilon)) {
-            return Err(Error::value("softmax epsilon", "0 or more and below 1", epsilon));
-        }
-        let count = sizes
-            .windows(2)
-            .try_fold(0usize, |count, size| size[0].checked_add(1)?.checked_mul(size[1])?.checked_add(count));
+        let count = parameter_count(&layers);
         let bytes = count.and_then(|count| count.checked_mul(size_of::<T>()));
         let mut parameters = Vec::new();
         if bytes.is_none() || parameters.try_reserve_exact(count.unwrap_or(usize::MAX)).is_err() {
+            let sizes: Vec<_> = layers.iter().map(Layer::outputs).collect();
             return Err(Error::value("network sizes", "parameters that fit the memory", format!("{sizes:?}")));
         }
         parameters.resize(count.unwrap_or(0), T::ZERO);
-
-        let layers: Vec<_> = sizes
-            .windows(2)
-            .enumerate()
-            .map(|(i, size)| {
-                let activation = if i + 2 == sizes.len() { last } else { hidden };
-                Layer::Dense(Dense { inputs: size[0], outputs: size[1], activation })
-            })
-            .collect();
         let segments = segments(&layers);
-        Ok(Self { layers, parameters, segments })
+        for segment in segments.iter().filter(|segment| segment.is_scale()) {
+            parameters[segment.range.clone()].fill(T::ONE);
+        }
+        let mut statistics = Vec::new();
+        for layer in &layers {
+            let count = layer.statistics_count() / 2;
+            statistics.extend(std::iter::repeat_n(T::ZERO, count)); // means
+            statistics.extend(std::iter::repeat_n(T::ONE, count)); // variances
+        }
+        Ok(Self { layers, parameters, segments, statistics, frozen: 0 })
     }
 
     /// The layers, first to last.
@@ -91,9 +190,13 @@ impl<T: Real> Network<T> {
         &self.layers
     }
 
-    /// Inputs, hidden sizes, outputs.
+    /// Inputs, hidden sizes, outputs of the dense layers.
     pub fn sizes(&self) -> Vec<usize> {
-        std::iter::once(self.inputs()).chain(self.layers.iter().map(Layer::outputs)).collect()
+        std::iter::once(self.inputs()).chain(self.dense().map(|dense| dense.outputs)).collect()
+    }
+
+    fn dense(&self) -> impl Iterator<Item = &Dense> {
+        self.layers.iter().filter_map(|layer| if let Layer::Dense(dense) = layer { Some(dense) } else { None })
     }
 
     /// Features of the input.
@@ -106,9 +209,13 @@ impl<T: Real> Network<T> {
         self.last().outputs()
     }
 
-    /// The function at the end of the hidden layers; of the only layer where there is no hidden one.
+    /// The function before the second dense layer; of the only one where there is no other.
     pub fn hidden_activation(&self) -> Activation {
-        self.layers[0].activation()
+        let is_dense = |layer: &&Layer| matches!(layer, Layer::Dense(_));
+        let first = self.layers.iter().position(|layer| is_dense(&layer)).unwrap_or(0);
+        let until_next = self.layers[first + 1..].iter().take_while(|layer| !is_dense(layer));
+        let functions = std::iter::once(&self.layers[first]).chain(until_next).map(Layer::activation);
+        functions.filter(|f| *f != Activation::Identity).last().unwrap_or(Activation::Identity)
     }
 
     /// The function at the end.
@@ -134,6 +241,87 @@ impl<T: Real> Network<T> {
             layers: self.layers.clone(),
             parameters: self.parameters.iter().map(|p| U::from_f64(p.to_f64())).collect(),
             segments: self.segments.clone(),
+            statistics: self.statistics.iter().map(|x| U::from_f64(x.to_f64())).collect(),
+            frozen: self.frozen,
+        }
+    }
+
+    /// Leaves the first `layers` dense layers, and what is before the next one, as they are: their parameters have a
+    /// learning rate of 0 and no gradient, their dropout drops nothing, their batch norms use what they are used to.
+    ///
+    /// # Errors
+    /// No dense layer would be left to train.
+    pub fn freeze(&mut self, layers: usize) -> Result<()> {
+        let dense: Vec<_> = (0..self.layers.len()).filter(|&i| matches!(self.layers[i], Layer::Dense(_))).collect();
+        if layers >= dense.len() {
+            return Err(Error::value("frozen layers", format!("fewer than the network's {}", dense.len()), layers));
+        }
+        self.frozen = if layers == 0 { 0 } else { dense[layers] };
+        for segment in &mut self.segments {
+            segment.learning_rate_factor = if segment.layer < self.frozen { 0.0 } else { 1.0 };
+        }
+        Ok(())
+    }
+
+    /// Running means and variances of the batch norms, layer after layer.
+    pub fn statistics(&self) -> &[T] {
+        &self.statistics
+    }
+
+    /// [`Network::statistics`], to change.
+    pub fn statistics_mut(&mut self) -> &mut [T] {
+        &mut self.statistics
+    }
+
+    /// Parameters and running statistics, all that training changes, with names and shapes: `layers.{i}.weight` (outputs,
+    /// inputs) and `layers.{i}.bias` first, then `norms.{i}.weight`, `norms.{i}.bias`, `norms.{i}.running_mean`,
+    /// `norms.{i}.running_var`.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>, &[T])> {
+        let of_segment =
+            |segment: &Segment| (segment.name.clone(), segment.shape.clone(), &self.parameters[segment.range.clone()]);
+        let (dense, norms): (Vec<_>, Vec<_>) =
+            self.segments.iter().map(of_segment).partition(|(name, ..)| name.starts_with("layers."));
+        let mut norms = norms.chunks(2);
+        let mut statistics = &self.statistics[..];
+        let mut tensors = dense;
+        for layer in self.layers.iter().filter(|layer| matches!(layer, Layer::Norm(_))) {
+            let parameters = norms.next().unwrap_or_default();
+            tensors.extend_from_slice(parameters);
+            let Some(prefix) = parameters.first().and_then(|(name, ..)| name.strip_suffix("weight")) else { continue };
+            let n = layer.statistics_count() / 2;
+            for name in if n > 0 { &["running_mean", "running_var"][..] } else { &[] } {
+                let (of_norm, rest) = statistics.split_at(n);
+                tensors.push((format!("{prefix}{name}"), vec![n], of_norm));
+                statistics = rest;
+            }
+        }
+        tensors
+    }
+
+    /// One of [`Network::tensors`], to change.
+    ///
+    /// # Panics
+    /// There is none of this name.
+    pub(crate) fn tensor_mut(&mut self, name: &str) -> &mut [T] {
+        if let Some(segment) = self.segments.iter().find(|segment| segment.name == name) {
+            return &mut self.parameters[segment.range.clone()];
+        }
+        let tensors = self.tensors().into_iter().filter(|(name, ..)| name.contains(".running_"));
+        let sizes: Vec<_> = tensors.map(|(name, _, numbers)| (name, numbers.len())).collect();
+        let at = sizes.iter().position(|(known, _)| known == name).expect("a tensor of the network");
+        let start = sizes[..at].iter().map(|(_, size)| size).sum();
+        &mut self.statistics[start..][..sizes[at].1]
+    }
+
+    /// Moves running statistics towards those of the last forward pass, which was one of training.
+    pub fn update_statistics(&mut self, workspace: &Workspace<T>) {
+        let mut rest = &mut self.statistics[..];
+        for (i, (layer, memory)) in self.layers.iter().zip(&workspace.layers).enumerate() {
+            let (statistics, others) = rest.split_at_mut(layer.statistics_count());
+            rest = others;
+            if let (Layer::Norm(norm), true) = (layer, i >= self.frozen && !statistics.is_empty()) {
+                norm.update_statistics(workspace.rows, &memory.moments, statistics);
+            }
         }
     }
 
@@ -153,18 +341,18 @@ impl<T: Real> Network<T> {
     }
 
     /// Floating-point operations of a training step over `rows` rows: two for each multiply-add of the products, three
-    /// products a layer, no input gradient for the first.
+    /// products a dense layer, no input gradient for the first layer.
     pub fn step_operations(&self, rows: usize) -> f64 {
-        let products = |(i, layer): (usize, &Layer)| {
-            (if i == 0 { 2 } else { 3 }) as f64 * layer.inputs() as f64 * layer.outputs() as f64
+        let is_first = matches!(self.layers[0], Layer::Dense(_));
+        let products = |(i, dense): (usize, &Dense)| {
+            (if i == 0 && is_first { 2 } else { 3 }) as f64 * dense.inputs as f64 * dense.outputs as f64
         };
-        2.0 * rows as f64 * self.layers.iter().enumerate().map(products).sum::<f64>()
+        2.0 * rows as f64 * self.dense().enumerate().map(products).sum::<f64>()
     }
 
     /// Floating-point operations of a forward pass over `rows` rows: two for each multiply-add of the products.
     pub fn forward_operations(&self, rows: usize) -> f64 {
-        let products = |layer: &Layer| layer.inputs() as f64 * layer.outputs() as f64;
-        2.0 * rows as f64 * self.layers.iter().map(products).sum::<f64>()
+        2.0 * rows as f64 * self.dense().map(|dense| dense.inputs as f64 * dense.outputs as f64).sum::<f64>()
     }
 
     /// The output (batch, outputs) for the batch `x` (batch, inputs).
@@ -188,18 +376,30 @@ impl<T: Real> Network<T> {
 
     /// [`Network::forward`] of the batch that was written into [`Workspace::input`].
     pub fn forward_input<'w>(&self, workspace: &'w mut Workspace<T>) -> ArrayView2<'w, T> {
-        let Workspace { compute, input, layers: memory, rows, .. } = workspace;
+        let Workspace { compute, input, layers: memory, rows, pass, .. } = workspace;
         let rows = *rows;
-        let mut offset = 0;
-        for (i, layer) in self.layers.iter().enumerate() {
-            let parameters = &self.parameters[offset..][..layer.parameter_count()];
+        for (i, (layer, context)) in self.contexts(compute, *pass).enumerate() {
             let (before, rest) = memory.split_at_mut(i);
-            let x = first_rows(before.last().map_or(&*input, |previous| &previous.a), rows);
-            let LayerMemory { z, a, .. } = &mut rest[0];
-            layer.forward(compute, parameters, x, first_rows_mut(z, rows), first_rows_mut(a, rows));
-            offset += layer.parameter_count();
+            let x = before.last().map_or(&*input, |previous| &previous.a);
+            let s = layer.skips_from().map(|from| first_rows(&before[from].a, rows));
+            layer.forward(context, first_rows(x, rows), s, &mut rest[0]);
         }
         workspace.output()
+    }
+
+    /// The layers, each with what its forward needs beside its memory.
+    pub(crate) fn contexts<'c>(
+        &'c self,
+        compute: &'c Compute,
+        pass: Pass,
+    ) -> impl Iterator<Item = (&'c Layer, Context<'c, T>)> {
+        let [mut parameters, mut statistics] = [&self.parameters[..], &self.statistics[..]];
+        self.layers.iter().enumerate().map(move |(index, layer)| {
+            let parameters = parameters.split_off(..layer.parameter_count()).unwrap_or_default();
+            let statistics = statistics.split_off(..layer.statistics_count()).unwrap_or_default();
+            let pass = if index < self.frozen { Pass::Inference } else { pass };
+            (layer, Context { compute, pass, index, parameters, statistics })
+        })
     }
 
     /// The backward pass of the last forward pass: overwrites [`Workspace::gradient`] with ∂L/∂parameters, and
@@ -236,61 +436,108 @@ impl<T: Real> Network<T> {
         last: Activation,
         mut d_input: Option<ArrayViewMut2<T>>,
     ) {
-        let Workspace { compute, input, layers: memory, gradient, rows } = workspace;
+        let Workspace { compute, input, layers: memory, gradient, rows, pass } = workspace;
         let rows = *rows;
+        let threads = &compute.threads;
+        let last_to_do = if d_input.is_some() { 0 } else { self.frozen };
         let mut end = self.parameters.len();
         let mut activation = last;
         for (i, layer) in self.layers.iter().enumerate().rev() {
+            if i < last_to_do {
+                break;
+            }
             let range = end - layer.parameter_count()..end;
             end = range.start;
             let layer = layer.with_activation(activation);
+            let pass = if i < self.frozen { Pass::Inference } else { *pass };
+            let parameters = &self.parameters[range.clone()];
+            // A norm's backward has what it needs of the statistics from its forward.
+            let context = Context { compute, pass, index: i, parameters, statistics: &[] };
             let (before, rest) = memory.split_at_mut(i);
             let (x, dx) = match before.last_mut() {
-                Some(LayerMemory { a, d, .. }) => {
+                Some(previous) if i == last_to_do && d_input.is_none() => (&previous.a, None),
+                Some(previous) => {
                     // What the product with W can do of the layer before's f′, that layer need not.
-                    let (fused, left) = self.layers[i - 1].activation().fuse_chain(first_rows(a, rows));
+                    let f = self.layers[i - 1].activation();
+                    let is_shared = self.residuals_from(i - 1).next().is_some();
+                    let (fused, left) = match layer.fuses() && !is_shared {
+                        true => f.fuse_chain(first_rows(&previous.a, rows)),
+                        false => (Fused::Nothing, f),
+                    };
                     activation = left;
-                    (&*a, Some((first_rows_mut(d, rows), fused)))
+                    (&previous.a, Some((first_rows_mut(&mut previous.d, rows), fused)))
                 }
                 None => (&*input, d_input.take().map(|dx| (dx, Fused::Nothing))),
             };
-            let LayerMemory { z, a, d } = &mut rest[0];
-            layer.backward(
-                compute,
-                &self.parameters[range.clone()],
-                first_rows(x, rows),
-                first_rows(z, rows),
-                first_rows(a, rows),
-                first_rows_mut(d, rows),
-                &mut gradient[range],
-                dx,
-            );
+            layer.backward(context, first_rows(x, rows), &mut rest[0], &mut gradient[range], dx);
+            if let Some(previous) = before.last_mut() {
+                for later in self.residuals_from(i - 1) {
+                    let d = first_rows(&rest[later - i].d, rows);
+                    Residual::backward_skipped(threads, d, first_rows_mut(&mut previous.d, rows));
+                }
+            }
         }
     }
 
-    /// Adds the gradient of the penalty `l2`·Σθ² over all parameters θ, biases too: `gradient += 2·l2·θ`. The penalty
-    /// itself is not part of any reported loss.
+    /// The residual connections that come from layer `i`.
+    fn residuals_from(&self, i: usize) -> impl Iterator<Item = usize> {
+        let comes_from = move |layer: &Layer| matches!(layer, Layer::Residual(residual) if residual.from == i);
+        self.layers.iter().enumerate().filter(move |(_, layer)| comes_from(layer)).map(|(later, _)| later)
+    }
+
+    /// Adds the gradient of the penalty `l2`·Σθ² over all parameters θ that are trained, biases too:
+    /// `gradient += 2·l2·θ`. The penalty itself is not part of any reported loss.
     pub(crate) fn add_l2(&self, threads: &Threads, l2: f64, gradient: &mut [T]) {
         let factor = T::from_f64(2.0 * l2);
-        update(threads, gradient, &self.parameters, |gradient, parameter| *gradient += factor * parameter);
+        let trained = self.segments.iter().find(|segment| segment.layer >= self.frozen);
+        let trained = trained.map_or(0, |segment| segment.range.start)..;
+        let parameters = &self.parameters[trained.clone()];
+        update(threads, &mut gradient[trained], parameters, |gradient, parameter| *gradient += factor * parameter);
     }
+}
+
+impl Segment {
+    /// Whether it is the γ of a norm, which begins at 1.
+    pub(crate) fn is_scale(&self) -> bool {
+        self.name.starts_with("norms.") && self.name.ends_with(".weight")
+    }
+}
+
+/// How many numbers the parameters of `layers` are, unless they are more than can be counted.
+pub(crate) fn parameter_count(layers: &[Layer]) -> Option<usize> {
+    layers.iter().try_fold(0usize, |count, layer| {
+        let of_layer = match layer {
+            Layer::Dense(dense) => dense.inputs.checked_add(1)?.checked_mul(dense.outputs)?,
+            Layer::Norm(norm) => norm.features.checked_mul(2)?,
+            Layer::Dropout(_) | Layer::Residual(_) => 0,
+        };
+        count.checked_add(of_layer)
+    })
 }
 
 /// The named parts of the parameters of `layers`.
 fn segments(layers: &[Layer]) -> Vec<Segment> {
     let mut end = 0;
-    let mut segment = |name: String, shape: Vec<usize>, decay| {
-        let range = end..end + shape.iter().product::<usize>();
-        end = range.end;
-        Segment { name, range, shape, learning_rate_factor: 1.0, decay }
-    };
+    let [mut dense, mut norms] = [0, 0];
     let mut segments = Vec::new();
     for (i, layer) in layers.iter().enumerate() {
+        let mut segment = |name: String, shape: Vec<usize>, decay| {
+            let range = end..end + shape.iter().product::<usize>();
+            end = range.end;
+            segments.push(Segment { name, layer: i, range, shape, learning_rate_factor: 1.0, decay });
+        };
         match layer {
-            Layer::Dense(dense) => {
-                segments.push(segment(format!("layers.{i}.weight"), vec![dense.outputs, dense.inputs], true));
-                segments.push(segment(format!("layers.{i}.bias"), vec![dense.outputs], false));
+            Layer::Dense(Dense { inputs, outputs, .. }) => {
+                segment(format!("layers.{dense}.weight"), vec![*outputs, *inputs], true);
+                segment(format!("layers.{dense}.bias"), vec![*outputs], false);
+                dense += 1;
             }
+            Layer::Norm(norm) => {
+                segment(format!("norms.{norms}.weight"), vec![norm.features], false);
+                segment(format!("norms.{norms}.bias"), vec![norm.features], false);
+                norms += 1;
+            }
+            Layer::Dropout(_) | Layer::Residual(_) => {}
         }
     }
     segments

@@ -1,8 +1,9 @@
 //! Predictions of single examples, as fast as the memory gives out the weights.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
-use schuss_kernels::{ROW_PRODUCT_COLUMNS, row_product};
+use schuss_kernels::{Compute, ROW_PRODUCT_COLUMNS, row_product};
 
+use crate::workspace::{LayerMemory, Pass};
 use crate::{Activation, Error, Features, Layer, Model, Real, Result, Threads};
 
 /// A model made ready to predict one example at a time.
@@ -26,9 +27,18 @@ use crate::{Activation, Error, Features, Layer, Model, Real, Result, Threads};
 #[derive(Clone, Debug)]
 pub struct Predictor<T> {
     model: Model<T>,
-    layers: Vec<TransposedLayer<T>>,
+    layers: Vec<Stage<T>>,
+    compute: Compute,
     input: Array2<T>,
     prediction: Vec<f64>,
+}
+
+/// A layer of the network, ready for single rows.
+#[derive(Clone, Debug)]
+enum Stage<T> {
+    Dense(TransposedLayer<T>),
+    /// Any other, by its forward for batches.
+    Other(LayerMemory<T>),
 }
 
 /// A layer whose outputs are filled up with zeros to a multiple of [`ROW_PRODUCT_COLUMNS`].
@@ -53,18 +63,19 @@ impl<T: Real> Predictor<T> {
             return Err(Error::value("parameters", "finite numbers", "infinity or NaN"));
         }
         model.scaling.check(network.inputs())?;
-        model.target_scaling.check(network.outputs())?;
-        let mut rest = network.parameters();
-        let layers = network.layers().iter().map(|layer| {
-            let (parameters, others) = rest.split_at(layer.parameter_count());
-            rest = others;
-            let Layer::Dense(dense) = layer;
-            TransposedLayer::new(dense.views(parameters), layer.activation())
+        model.target_scaling.check(model.targets())?;
+        let compute = Compute::from(&Threads::ONE);
+        let contexts = network.contexts(&compute, Pass::Inference);
+        let layers = contexts.map(|(layer, context)| match layer {
+            Layer::Dense(dense) => {
+                Stage::Dense(TransposedLayer::new(dense.views(context.parameters), dense.activation))
+            }
+            other => Stage::Other(LayerMemory::new(other, 1)),
         });
         let layers = layers.collect();
         let input = Array2::from_elem((1, network.inputs()), T::ZERO);
         let prediction = vec![0.0; model.prediction_width()];
-        Ok(Self { model: model.clone(), layers, input, prediction })
+        Ok(Self { model: model.clone(), layers, compute, input, prediction })
     }
 
     /// The prediction for the one row of `example`, as [`Model::predict`] gives it.
@@ -80,12 +91,30 @@ impl<T: Real> Predictor<T> {
             return Err(Error::Shape { what: "features of an example, as the model takes them", expected, got });
         }
         self.model.scaling.gather(&Threads::ONE, example, &[0], self.input.view_mut());
-        let mut x = self.input.as_slice().unwrap_or_default();
-        for layer in &mut self.layers {
-            x = layer.forward(x);
+        for (i, (layer, context)) in self.model.network.contexts(&self.compute, Pass::Inference).enumerate() {
+            let (before, rest) = self.layers.split_at_mut(i);
+            let x = before.last().map_or_else(|| self.input.as_slice().unwrap_or_default(), Stage::output);
+            match &mut rest[0] {
+                Stage::Dense(dense) => dense.forward(x),
+                Stage::Other(memory) => {
+                    let row = |x| ArrayView2::from_shape((1, layer.inputs()), x).expect("one row");
+                    let s = layer.skips_from().map(|from| row(before[from].output()));
+                    layer.forward(context, row(x), s, memory);
+                }
+            }
         }
+        let x = self.layers.last().map_or(&[][..], Stage::output);
         self.model.write_prediction(x, &mut self.prediction);
         Ok(&self.prediction)
+    }
+}
+
+impl<T: Real> Stage<T> {
+    fn output(&self) -> &[T] {
+        match self {
+            Self::Dense(dense) => &dense.output[..dense.outputs],
+            Self::Other(memory) => memory.a.as_slice().unwrap_or_default(),
+        }
     }
 }
 
@@ -101,7 +130,7 @@ impl<T: Real> TransposedLayer<T> {
     }
 
     /// a = f(x·Wᵀ + b)
-    fn forward(&mut self, x: &[T]) -> &[T] {
+    fn forward(&mut self, x: &[T]) {
         let is_relu = self.activation == Activation::Relu;
         row_product(x, self.weight.view(), &self.bias, is_relu, &mut self.output);
         let output = &mut self.output[..self.outputs];
@@ -109,7 +138,6 @@ impl<T: Real> TransposedLayer<T> {
             let row = ArrayViewMut2::from_shape((1, self.outputs), output).expect("one row");
             self.activation.apply(&Threads::ONE, row);
         }
-        &self.output[..self.outputs]
     }
 }
 

@@ -14,9 +14,14 @@ pub(crate) enum Purpose {
     Check = 3,
     /// The changes of pictures; the counter is the step.
     Augment = 4,
+    /// What dropout drops; the counter is the step.
+    Dropout = 5,
+    /// Partners and shares of mixed examples; the counter is the step.
+    Mixup = 6,
 }
 
 /// The numbers for `purpose` and `counter`.
+#[derive(Clone)]
 pub(crate) struct Stream(ChaCha8Rng);
 
 impl Stream {
@@ -26,6 +31,19 @@ impl Stream {
         key[8..16].copy_from_slice(&(purpose as u64).to_le_bytes());
         key[16..24].copy_from_slice(&counter.to_le_bytes());
         Self(ChaCha8Rng::from_seed(key))
+    }
+
+    /// One of 2⁶⁴ streams of these numbers, from its `word`th 32-bit word on.
+    pub(crate) fn at(&self, stream: u64, word: u64) -> Self {
+        let mut draws = self.0.clone();
+        draws.set_stream(stream);
+        draws.set_word_pos(u128::from(word));
+        Self(draws)
+    }
+
+    /// Overwrites `bytes`, a multiple of four unless they are the last, with random ones.
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_bytes(bytes);
     }
 
     /// Uniform in [0, 1).
@@ -38,6 +56,16 @@ impl Stream {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
         let (sin, cos) = (std::f64::consts::TAU * self.uniform()).sin_cos();
         [radius * cos, radius * sin]
+    }
+
+    /// From Beta(α, α), 0 < α ≤ 4 (Jöhnk 1964).
+    pub(crate) fn beta(&mut self, alpha: f64) -> f64 {
+        loop {
+            let [x, y] = [0; 2].map(|_| self.uniform().powf(1.0 / alpha));
+            if x + y <= 1.0 && x + y > 0.0 {
+                return x / (x + y);
+            }
+        }
     }
 
     /// Uniform in 0..bound, without bias (Lemire 2019, arXiv:1805.10941).

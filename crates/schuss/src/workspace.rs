@@ -15,10 +15,28 @@ pub struct Workspace<T> {
     pub(crate) layers: Vec<LayerMemory<T>>,
     pub(crate) gradient: Vec<T>,
     pub(crate) rows: usize,
+    pub(crate) pass: Pass,
 }
 
-/// A layer's matrices, (capacity, outputs) each.
-#[derive(Debug)]
+/// What a forward and a backward are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pass {
+    /// Prediction and evaluation: nothing is dropped, a batch norm uses its running statistics.
+    #[default]
+    Inference,
+    /// A step of training.
+    Training {
+        /// Of what is dropped.
+        seed: u64,
+        /// Counted from 0 over the whole run.
+        step: u64,
+        /// Rows of the step in batches before this one: 0 where a step is one batch.
+        first_row: usize,
+    },
+}
+
+/// A layer's matrices, (capacity, outputs) each but for `kept`.
+#[derive(Clone, Debug)]
 pub(crate) struct LayerMemory<T> {
     /// The activation's input; no rows where it is not kept.
     pub(crate) z: Array2<T>,
@@ -26,22 +44,36 @@ pub(crate) struct LayerMemory<T> {
     pub(crate) a: Array2<T>,
     /// ∂L/∂a, then ∂L/∂z.
     pub(crate) d: Array2<T>,
+    /// What else the layer's backward needs: see [`Layer::kept_columns`].
+    pub(crate) kept: Array2<T>,
+    /// [`crate::norm::Kept::moments`]
+    pub(crate) moments: Vec<T>,
+}
+
+impl<T: Real> LayerMemory<T> {
+    pub(crate) fn new(layer: &Layer, capacity: usize) -> Self {
+        let matrix = |rows, columns| Array2::from_elem((rows, columns), T::ZERO);
+        let columns = layer.outputs();
+        Self {
+            z: matrix(if layer.activation().keeps_logits() { capacity } else { 0 }, columns),
+            a: matrix(capacity, columns),
+            d: matrix(capacity, columns),
+            kept: matrix(capacity, layer.kept_columns()),
+            moments: vec![T::ZERO; layer.moments()],
+        }
+    }
 }
 
 impl<T: Real> Workspace<T> {
     /// Memory for passes of `network` over up to `capacity` rows.
     pub fn new(network: &Network<T>, capacity: usize, threads: &Threads) -> Self {
-        let memory = |layer: &Layer| {
-            let matrix = |rows| Array2::from_elem((rows, layer.outputs()), T::ZERO);
-            let z = matrix(if layer.activation().keeps_logits() { capacity } else { 0 });
-            LayerMemory { z, a: matrix(capacity), d: matrix(capacity) }
-        };
         Self {
             compute: Compute::from(threads),
             input: Array2::from_elem((capacity, network.inputs()), T::ZERO),
-            layers: network.layers().iter().map(memory).collect(),
+            layers: network.layers().iter().map(|layer| LayerMemory::new(layer, capacity)).collect(),
             gradient: vec![T::ZERO; network.parameters().len()],
             rows: 0,
+            pass: Pass::Inference,
         }
     }
 
@@ -49,6 +81,11 @@ impl<T: Real> Workspace<T> {
     pub fn with_products(mut self, products: Products) -> Self {
         self.compute.products = products;
         self
+    }
+
+    /// What the passes from now on are for; inference unless it is said.
+    pub fn set_pass(&mut self, pass: Pass) {
+        self.pass = pass;
     }
 
     /// The most rows that fit.
@@ -86,7 +123,7 @@ impl<T: Real> Workspace<T> {
     /// The output as losses read it, and the memory of its gradient.
     pub(crate) fn output_and_gradient(&mut self, activation: Activation) -> (Output<'_, T>, ArrayViewMut2<'_, T>) {
         let rows = self.rows;
-        let LayerMemory { z, a, d } = self.layers.last_mut().expect("a network has a layer");
+        let LayerMemory { z, a, d, .. } = self.layers.last_mut().expect("a network has a layer");
         let output = Output { activation, z: first_rows(z, rows), a: first_rows(a, rows) };
         (output, first_rows_mut(d, rows))
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::{Array2, Axis};
 use schuss::{
-    Activation, Augment, Dataset, Features, Init, Loss, Model, Network, Optimizer, Predictor, Products, Real, Scaling,
-    Settings, Targets, Task, Threads, Trainer,
+    Activation, Augment, Dataset, Features, Init, Loss, Mlp, Model, Network, NormKind, Optimizer, Predictor, Products,
+    Real, Scaling, Settings, Targets, Task, Threads, Trainer,
 };
 
 struct Counting;
@@ -40,12 +40,17 @@ fn check<T: Real>(threads: usize, optimizer: Optimizer, activation: Activation, 
     let targets = data.targets();
     let softmax = Activation::Softmax { epsilon: Activation::DEFAULT_EPSILON };
     let last = if loss == Loss::CrossEntropy { softmax } else { Activation::Identity };
-    let mut network = Network::<T>::new(&[100, 200, 60, targets.width()], activation, last).unwrap();
+    let is_relu = activation == Activation::Relu;
+    let norm = if is_relu { NormKind::Batch } else { NormKind::Layer };
+    let mlp = Mlp::new(&[100, 200, 60, 60, targets.width()], activation, last);
+    let mlp = Mlp { norm: Some(norm), dropout: 0.2, input_dropout: 0.1, residual: true, ..mlp };
+    let mut network = Network::<T>::of_layers(mlp.layers().unwrap()).unwrap();
     Init::He.draw(&mut network, 0);
     let task = Task::of(targets);
     let mut model = Model { scaling: Scaling::Divide(255.0), ..Model::new(network, loss, task) };
-    let augment = (activation == Activation::Relu).then_some((Augment { shift: 2 }, 0));
-    let products = if activation == Activation::Relu { Products::Bf16 } else { Products::Exact };
+    let augment = is_relu.then_some(Augment { shift: 2 });
+    let is_mixed = activation == Activation::LeakyRelu;
+    let products = if is_relu { Products::Bf16 } else { Products::Exact };
     model.example_shape = vec![10, 10];
     let settings = Settings {
         optimizer,
@@ -54,6 +59,10 @@ fn check<T: Real>(threads: usize, optimizer: Optimizer, activation: Activation, 
         l2: 1e-4,
         augment,
         products,
+        mixup: if is_mixed { 0.3 } else { 0.0 },
+        label_smoothing: if loss == Loss::Mse { 0.0 } else { 0.1 },
+        class_weights: if is_mixed { vec![2.0; targets.width()] } else { Vec::new() },
+        accumulate: if is_mixed { 3 } else { 1 },
         ..Settings::default()
     };
     let threads = Threads::new(threads).unwrap();

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use ndarray::{Array2, Axis};
 use schuss::{
-    Activation, BatchTargets, GradientCheck, Init, Loss, Model, Network, Subject, TOLERANCE, Targets, Task, Threads,
-    softmax_jacobian_error,
+    Activation, BatchTargets, GradientCheck, Init, Layer, Loss, Mlp, Model, Network, NormKind, Pass, Subject,
+    TOLERANCE, Targets, Task, Threads, softmax_jacobian_error,
 };
 
 use super::{open_data_for, read_model};
@@ -15,10 +15,12 @@ use crate::failure::{Failure, Result};
 
 /// Rows of the batch that gradients are checked on.
 const ROWS: usize = 16;
+/// Gradients are those of training: with what is dropped at its first step, and the statistics of the batch.
+const TRAINING: Pass = Pass::Training { seed: 0, step: 0, first_row: 0 };
 
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// A model file, or a run folder [default: every activation with every loss, on small networks]
+    /// A model file, or a run folder [default: every activation with every loss and every kind of layer, on small networks]
     model: Option<PathBuf>,
     /// Data for the model [default: made-up rows]
     data: Option<String>,
@@ -32,7 +34,7 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments) -> Result<()> {
     say!("backward against central differences of fourth order in double precision, h = 1e-4, softmax with e = 0");
-    say!("{:<58}  {:>9}  {:>8}  {:>7}  worst error", "network", "compared", "of", "corners");
+    say!("{:<66}  {:>9}  {:>8}  {:>7}  worst error", "network", "compared", "of", "corners");
     let mut report = Report::default();
     match &arguments.model {
         Some(path) => {
@@ -46,16 +48,27 @@ pub fn run(arguments: Arguments) -> Result<()> {
             };
             let targets = match model.task {
                 Task::Classification { .. } => BatchTargets::Classes(&labels),
-                Task::Regression => BatchTargets::Values(values.view()),
+                Task::MultiLabel { .. } | Task::Regression => BatchTargets::Values(values.view()),
             };
             let network = model.network.clone().with_epsilon(0.0);
-            let subject = Subject { network: &network, loss: model.loss, x: x.view(), targets };
+            let subject = Subject { network: &network, loss: model.loss, x: x.view(), targets, pass: TRAINING };
             report.add(subject, arguments.seed)?;
         }
         None => every_combination(&mut report, arguments.seed)?,
     }
     report.add_softmax();
     report.conclude()
+}
+
+/// What a layer is, if it is not dense.
+fn kind(layer: &Layer) -> Option<&'static str> {
+    match layer {
+        Layer::Norm(norm) if norm.kind == NormKind::Batch => Some("batch norm"),
+        Layer::Norm(_) => Some("layer norm"),
+        Layer::Dropout(_) => Some("dropout"),
+        Layer::Residual(_) => Some("residual"),
+        _ => None,
+    }
 }
 
 /// What was checked so far.
@@ -71,14 +84,18 @@ impl Report {
         let Subject { network, loss, .. } = subject;
         let sizes: Vec<_> = network.sizes().iter().map(usize::to_string).collect();
         let [hidden, last] = [network.hidden_activation(), network.last_activation()].map(Activation::name);
-        self.line(&format!("{} {hidden}, {last}, {}", sizes.join("-"), loss.name()), &check);
+        let kinds: Vec<_> = network.layers().iter().filter_map(kind).collect();
+        let kinds: Vec<_> =
+            kinds.iter().enumerate().filter(|(i, kind)| !kinds[..*i].contains(kind)).map(|(_, k)| *k).collect();
+        let kinds = if kinds.is_empty() { String::new() } else { format!(", {}", kinds.join(", ")) };
+        self.line(&format!("{} {hidden}, {last}, {}{kinds}", sizes.join("-"), loss.name()), &check);
         Ok(())
     }
 
     fn line(&mut self, what: &str, check: &GradientCheck) {
         let GradientCheck { coordinates, compared, corners, worst, worst_at } = check;
         let verdict = if check.passed() { String::new() } else { format!("  FAILED at {worst_at}") };
-        say!("{what:<58}  {compared:>9}  {coordinates:>8}  {corners:>7}  {worst:.1e}{verdict}");
+        say!("{what:<66}  {compared:>9}  {coordinates:>8}  {corners:>7}  {worst:.1e}{verdict}");
         self.failures += usize::from(!check.passed());
         self.corners += corners;
     }
@@ -89,7 +106,7 @@ impl Report {
             let error = softmax_jacobian_error(epsilon);
             let failed = error > 1e-12;
             let verdict = if failed { "  FAILED" } else { "" };
-            say!("softmax backward against its explicit Jacobian, e = {epsilon:<7e}{:>37}{error:.1e}{verdict}", "");
+            say!("softmax backward against its explicit Jacobian, e = {epsilon:<7e}{:>45}{error:.1e}{verdict}", "");
             self.failures += usize::from(failed);
         }
         let (epsilon, classes) = (Activation::DEFAULT_EPSILON, 10.0);
@@ -126,8 +143,6 @@ fn every_combination(report: &mut Report, seed: u64) -> Result<()> {
     for hidden in Activation::ALL {
         for last in Activation::ALL {
             for loss in Loss::ALL {
-                let mut network = Network::new(&[6, 7, 5, 4], hidden.with_epsilon(0.0), last.with_epsilon(0.0))?;
-                Init::Normal { deviation: 0.5 }.draw(&mut network, seed);
                 let classes = Targets::Classes { labels: &labels, classes: 4 };
                 let numbers = Targets::Values(values.view());
                 let targets = match [classes, numbers].map(|targets| loss.check(last, 4, targets).is_ok()) {
@@ -135,11 +150,32 @@ fn every_combination(report: &mut Report, seed: u64) -> Result<()> {
                     [false, true] => BatchTargets::Values(values.view()),
                     [false, false] => continue,
                 };
-                report.add(Subject { network: &network, loss, x: x.view(), targets }, seed)?;
+                let mlp = Mlp::new(&[6, 7, 5, 4], hidden.with_epsilon(0.0), last.with_epsilon(0.0));
+                let network = drawn(&mlp, seed)?;
+                report.add(Subject { network: &network, loss, x: x.view(), targets, pass: TRAINING }, seed)?;
             }
         }
     }
+    let plain = Mlp::new(&[6, 7, 7, 4], Activation::Tanh, Activation::Softmax { epsilon: 0.0 });
+    for mlp in [
+        Mlp { norm: Some(NormKind::Layer), ..plain.clone() },
+        Mlp { norm: Some(NormKind::Batch), ..plain.clone() },
+        Mlp { dropout: 0.3, input_dropout: 0.2, ..plain.clone() },
+        Mlp { residual: true, ..plain.clone() },
+        Mlp { norm: Some(NormKind::Batch), dropout: 0.3, residual: true, ..plain },
+    ] {
+        let network = drawn(&mlp, seed)?;
+        let targets = BatchTargets::Smoothed(&labels, 0.1);
+        let loss = Loss::CrossEntropy;
+        report.add(Subject { network: &network, loss, x: x.view(), targets, pass: TRAINING }, seed)?;
+    }
     Ok(())
+}
+
+fn drawn(mlp: &Mlp, seed: u64) -> Result<Network<f64>> {
+    let mut network = Network::of_layers(mlp.layers()?)?;
+    Init::Normal { deviation: 0.5 }.draw(&mut network, seed);
+    Ok(network)
 }
 
 type Batch = (Array2<f64>, Vec<u32>, Array2<f64>);

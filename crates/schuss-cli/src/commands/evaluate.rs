@@ -72,6 +72,16 @@ pub fn run(arguments: Arguments) -> Result<()> {
                 say!("log loss  {log_loss:.6} nats");
             }
         }
+        Scores::MultiLabel { accuracy, exact, log_loss } => {
+            say!(
+                "accuracy  {:.2} % of the labels, {:.2} % of the rows with all labels right",
+                100.0 * accuracy,
+                100.0 * exact
+            );
+            if let Some(log_loss) = log_loss {
+                say!("log loss  {log_loss:.6} nats a label");
+            }
+        }
         Scores::Regression { rmse, mae, r2 } => {
             say!("rmse      {rmse:.6}\nmae       {mae:.6}\nR²        {r2:.6}");
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use schuss::{ModelFile, Precision, Real, Scaling, Task, weights_sha256};
+use schuss::{Layer, ModelFile, NormKind, Precision, Real, Scaling, Task, weights_sha256};
 use serde_json::json;
 
 use super::{read_model, with_precision};
@@ -35,9 +35,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
             "parameters": network.parameters().len(),
             "precision": precision,
             "activation": network.hidden_activation().name(),
+            "layers": network.layers(),
             "final": network.last_activation().name(),
             "softmax_epsilon": network.last_activation().epsilon(),
-            "loss": model.loss.name(),
+            "loss": model.loss.to_string(),
             "task": model.task,
             "scaling": model.scaling,
             "target_scaling": model.target_scaling,
@@ -52,16 +53,34 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
     let task = match model.task {
         Task::Classification { classes } => format!("classification, {classes} classes"),
+        Task::MultiLabel { labels } => format!("multi-label, {labels} labels"),
         Task::Regression => format!("regression, {} outputs", network.outputs()),
     };
     say!("task            {task}");
     say!("layer           shape (outputs, inputs)  activation");
-    for (i, layer) in network.layers().iter().enumerate() {
-        let shape = format!("({}, {})", layer.outputs(), layer.inputs());
-        say!("layers.{i:<8} {shape:<24} {}", layer.activation().name());
+    let [mut dense, mut norms] = [0, 0];
+    for layer in network.layers() {
+        let features = layer.outputs();
+        match layer {
+            Layer::Dense(layer) => {
+                let shape = format!("({}, {})", layer.outputs, layer.inputs);
+                say!("layers.{dense:<8} {shape:<24} {}", layer.activation.name());
+                dense += 1;
+            }
+            Layer::Norm(norm) => {
+                let kind = if norm.kind == NormKind::Batch { "batch norm" } else { "layer norm" };
+                say!("norms.{norms:<9} {:<24} {}", format!("{kind} ({features},)"), norm.activation.name());
+                norms += 1;
+            }
+            Layer::Dropout(dropout) => {
+                say!("dropout         {:<24} in training", format!("{} of {features}", dropout.rate))
+            }
+            Layer::Residual(residual) => say!("residual        adds the output of row {}", residual.from + 1),
+            _ => say!("{layer:?}"),
+        }
     }
     say!("parameters      {} in {precision}", network.parameters().len());
-    say!("loss            {}", model.loss.name());
+    say!("loss            {}", model.loss);
     say!("softmax epsilon {:e}", network.last_activation().epsilon());
     say!("scaling         {}", describe(&model.scaling));
     if model.task == Task::Regression {

@@ -102,7 +102,7 @@ fn open_data_for(file: &ModelFile, name: &str, data_dir: Option<PathBuf>) -> Res
     let task = match file.model::<f64>().task {
         _ if !file.has_metadata => None,
         schuss::Task::Classification { .. } => Some("classification"),
-        schuss::Task::Regression => Some("regression"),
+        schuss::Task::MultiLabel { .. } | schuss::Task::Regression => Some("regression"),
     };
     open_data(name, data_dir, task)
 }

@@ -54,6 +54,7 @@ fn to_csv(predictions: &Array2<f64>, task: Task, probabilities: bool, precision:
             let kind = if probabilities { "probability" } else { "output" };
             std::iter::once("prediction".into()).chain((0..classes).map(|class| format!("{kind}_{class}"))).collect()
         }
+        Task::MultiLabel { labels } => (0..labels).map(|label| format!("probability_{label}")).collect(),
         Task::Regression if predictions.ncols() == 1 => vec!["prediction".into()],
         Task::Regression => (0..predictions.ncols()).map(|output| format!("prediction_{output}")).collect(),
     };
@@ -63,7 +64,7 @@ fn to_csv(predictions: &Array2<f64>, task: Task, probabilities: bool, precision:
         // Writing to a string does not fail.
         let _ = match task {
             Task::Classification { .. } => writeln!(csv, "{},{}", argmax(row), numbers.join(",")),
-            Task::Regression => writeln!(csv, "{}", numbers.join(",")),
+            Task::MultiLabel { .. } | Task::Regression => writeln!(csv, "{}", numbers.join(",")),
         };
     }
     csv

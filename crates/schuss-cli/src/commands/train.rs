@@ -307,7 +307,9 @@ impl<'a> Reporter<'a> {
             say!("the model has the parameters of epoch {epoch}, the last with finite numbers (-1: before training)");
         } else if let (_, Some(test)) = self.last {
             match test.scores {
-                schuss::Scores::Classification { accuracy, .. } => say!("test accuracy {:.2} %", 100.0 * accuracy),
+                schuss::Scores::Classification { accuracy, .. } | schuss::Scores::MultiLabel { accuracy, .. } => {
+                    say!("test accuracy {:.2} %", 100.0 * accuracy);
+                }
                 schuss::Scores::Regression { rmse, mae, r2 } => {
                     say!("test rmse {rmse:.4}, mae {mae:.4}, R² {r2:.4}");
                 }

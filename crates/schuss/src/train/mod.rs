@@ -1,11 +1,12 @@
 //! Training: the step, and the loop around it.
 
+mod batch;
 mod order;
 mod trainer;
 
 use schuss_kernels::Products;
 
-use crate::{Augment, Dataset, Error, Metrics, Model, Network, Optimizer, Real, Result, Schedule, Threads};
+use crate::{Augment, Dataset, Error, Metrics, Model, Network, Optimizer, Real, Result, Schedule, Targets, Threads};
 
 pub use order::Order;
 pub use trainer::Trainer;
@@ -31,8 +32,19 @@ pub struct Settings {
     pub products: Products,
     /// The order of the examples.
     pub order: Order,
-    /// What is done to the pictures of a step, if anything, and the seed of it.
-    pub augment: Option<(Augment, u64)>,
+    /// What is done to the pictures of a step, if anything.
+    pub augment: Option<Augment>,
+    /// α of mixup, above 0 and at most 4: every example of a step is mixed with another, as much as Beta(α, α) says;
+    /// 0 is none.
+    pub mixup: f64,
+    /// e of label smoothing, below 1: see [`Loss`](crate::Loss).
+    pub label_smoothing: f64,
+    /// What the examples of each class count in training, if not all the same; only their proportions matter.
+    pub class_weights: Vec<f64>,
+    /// A step's rows go through the network in so many batches, one after the other, whose mean gradient it takes.
+    pub accumulate: usize,
+    /// Of dropout, mixup and the changes of pictures.
+    pub seed: u64,
     /// When the metrics are computed.
     pub evaluation: Evaluation,
     /// What a loss that stops being finite does to the run.
@@ -71,6 +83,11 @@ impl Default for Settings {
             products: Products::Exact,
             order: Order::Shuffled { seed: 0 },
             augment: None,
+            mixup: 0.0,
+            label_smoothing: 0.0,
+            class_weights: Vec::new(),
+            accumulate: 1,
+            seed: 0,
             evaluation: Evaluation::EachEpoch,
             on_divergence: OnDivergence::Stop,
         }
@@ -261,16 +278,44 @@ impl Settings {
         self.steps.map_or(steps, |most| most.min(steps))
     }
 
-    fn check(&self, rows: usize) -> Result<()> {
-        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
-            return Err(Error::value("learning rate", "a finite number above 0", self.learning_rate));
+    fn check<T: Real>(&self, model: &Model<T>, dataset: Dataset) -> Result<()> {
+        model.check(dataset)?;
+        let positive = |what: &str, x: f64| match x {
+            x if x.is_finite() && x > 0.0 => Ok(()),
+            x => Err(Error::value(what, "a finite number above 0", x)),
+        };
+        positive("learning rate", self.learning_rate)?;
+        let within = |what: &str, x: f64, least: f64, most: f64| match x {
+            x if (least..=most).contains(&x) => Ok(()),
+            x => Err(Error::value(what, format!("a number from {least} to {most}"), x)),
+        };
+        within("l2", self.l2, 0.0, f64::MAX)?;
+        within("mixup", self.mixup, 0.0, 4.0)?;
+        within("label smoothing", self.label_smoothing, 0.0, 1.0)?;
+        for (what, count) in [("batch size", self.batch_size), ("accumulate", self.accumulate)] {
+            if count == 0 {
+                return Err(Error::value(what, "1 or more", 0));
+            }
         }
-        if !(self.l2.is_finite() && self.l2 >= 0.0) {
-            return Err(Error::value("l2", "a finite number of 0 or more", self.l2));
+        let is_classes = matches!(dataset.targets(), Targets::Classes { .. });
+        if self.label_smoothing > 0.0 && !is_classes {
+            return Err(Error::value("label smoothing", "0 where targets are numbers", self.label_smoothing));
         }
-        if self.batch_size == 0 {
-            return Err(Error::value("batch size", "1 or more", 0));
+        if !self.class_weights.is_empty() {
+            let classes = dataset.targets().width();
+            if !is_classes || self.class_weights.len() != classes {
+                let expected = if is_classes { classes } else { 0 };
+                return Err(Error::Shape { what: "number of class weights", expected, got: self.class_weights.len() });
+            }
+            self.class_weights.iter().try_for_each(|&weight| within("class weight", weight, 0.0, f64::MAX))?;
         }
-        self.order.check(rows, self.epochs)
+        if let Some(augment) = self.augment {
+            augment.check(&model.example_shape)?;
+            let [expected, got] = [model.network.inputs(), model.example_shape.iter().product()];
+            if got != expected {
+                return Err(Error::Shape { what: "values of a picture of the model's shape", expected, got });
+            }
+        }
+        self.order.check(dataset.rows(), self.epochs)
     }
 }

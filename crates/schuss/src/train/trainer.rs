@@ -1,30 +1,33 @@
 //! The training step.
 
-use ndarray::Array2;
-use schuss_kernels::meter::{Work, timed};
+use std::ops::Range;
 
-use crate::augment::Augmenter;
-use crate::loss::BatchTargets;
+use schuss_kernels::meter::{Work, timed};
+use schuss_kernels::update;
+
 use crate::model::BATCH;
 use crate::optimizer::OptimizerState;
+use crate::train::batch::Batch;
 use crate::train::{OnDivergence, Settings};
-use crate::workspace::{first_rows, first_rows_mut};
-use crate::{Dataset, Error, Features, Metrics, Model, Real, Result, Targets, Threads, Workspace};
+use crate::workspace::Pass;
+use crate::{Dataset, Metrics, Model, Real, Result, Threads, Workspace};
 
 /// A model in training on a data set: what one step needs, laid out once, so that a step allocates nothing.
 #[derive(Debug)]
 pub struct Trainer<'m, 'd, T> {
     pub(crate) model: &'m mut Model<T>,
-    dataset: Dataset<'d>,
+    batch: Batch<'d, T>,
     workspace: Workspace<T>,
     optimizer: OptimizerState<T>,
     l2: f64,
     on_divergence: OnDivergence,
-    augmenter: Option<Augmenter>,
+    seed: u64,
     /// Steps made.
     steps: u64,
-    labels: Vec<u32>,
-    values: Array2<T>,
+    /// Batches of a step.
+    accumulate: usize,
+    /// The mean gradient of a step's batches, if they are several.
+    accumulated: Vec<T>,
 }
 
 impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
@@ -33,31 +36,21 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
     /// # Errors
     /// Data that do not fit the model; settings outside their range.
     pub fn new(model: &'m mut Model<T>, dataset: Dataset<'d>, settings: &Settings, threads: &Threads) -> Result<Self> {
-        settings.check(dataset.rows())?;
-        model.check(dataset)?;
-        if let Some((augment, _)) = settings.augment {
-            augment.check(&model.example_shape)?;
-            let [expected, got] = [model.network.inputs(), model.example_shape.iter().product()];
-            if got != expected {
-                return Err(Error::Shape { what: "values of a picture of the model's shape", expected, got });
-            }
-        }
-        let rows = settings.batch_size.min(dataset.rows());
+        settings.check(model, dataset)?;
+        let rows = settings.batch_size.min(dataset.rows()).div_ceil(settings.accumulate);
         let parameters = model.network.parameters().len();
         Ok(Self {
             // Evaluation takes the larger batches.
             workspace: Workspace::new(&model.network, rows.max(BATCH), threads).with_products(settings.products),
+            batch: Batch::new(model, dataset, settings, rows),
             optimizer: OptimizerState::new(settings.optimizer, parameters),
             l2: settings.l2,
             on_divergence: settings.on_divergence,
-            augmenter: settings
-                .augment
-                .map(|(augment, seed)| Augmenter::new(augment, seed, &model.example_shape, rows)),
+            seed: settings.seed,
             steps: 0,
-            labels: vec![0; rows],
-            values: Array2::from_elem((rows, model.network.outputs()), T::ZERO),
+            accumulate: settings.accumulate,
+            accumulated: vec![T::ZERO; if settings.accumulate > 1 { parameters } else { 0 }],
             model,
-            dataset,
         })
     }
 
@@ -74,6 +67,7 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         let Workspace { compute, gradient, .. } = &self.workspace;
         let parameters = self.model.network.parameters_mut();
         timed(Work::Optimizer, || self.optimizer.step(&compute.threads, parameters, gradient, learning_rate));
+        self.model.network.update_statistics(&self.workspace);
         self.steps += 1;
         Some(loss)
     }
@@ -84,40 +78,47 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
     /// # Panics
     /// As for [`Trainer::step`].
     pub fn gradient(&mut self, rows: &[u32]) -> f64 {
-        let dataset = self.dataset;
-        let Model { network, loss, scaling, target_scaling, .. } = &*self.model;
-        let workspace = &mut self.workspace;
-        let threads = workspace.threads().clone();
-        let last = network.last_activation();
-
-        let input = workspace.input(rows.len());
-        timed(Work::Data, || match &mut self.augmenter {
-            None => scaling.gather(&threads, dataset.features(), rows, input),
-            Some(augmenter) => augmenter.gather(&threads, self.steps, scaling, dataset.features(), rows, input),
-        });
-        let targets = match dataset.targets() {
-            Targets::Classes { labels, .. } => {
-                self.labels.iter_mut().zip(rows).for_each(|(label, &row)| *label = labels[row as usize]);
-                BatchTargets::Classes(&self.labels[..rows.len()])
+        let threads = self.workspace.threads().clone();
+        let piece = rows.len().div_ceil(self.accumulate);
+        let mut sum = 0.0;
+        for first_row in (0..rows.len()).step_by(piece.max(1)) {
+            let range = first_row..(first_row + piece).min(rows.len());
+            let share = range.len() as f64 / rows.len() as f64;
+            sum += self.gradient_of(&threads, rows, range);
+            if self.accumulate > 1 {
+                let share = T::from_f64(share);
+                let is_first = first_row == 0;
+                update(&threads, &mut self.accumulated, &self.workspace.gradient, |sum, g| {
+                    *sum = if is_first { share * g } else { *sum + share * g };
+                });
             }
-            Targets::Values(values) => {
-                let out = first_rows_mut(&mut self.values, rows.len());
-                timed(Work::Data, || target_scaling.gather(&threads, Features::F64(values), rows, out));
-                BatchTargets::Values(first_rows(&self.values, rows.len()))
-            }
-        };
-        network.forward_input(workspace);
-        let (output, gradient) = workspace.output_and_gradient(last);
-        let sum = loss.evaluate(&threads, output, targets, Some(gradient));
-        network.backward_output(workspace, loss.activation_left(last), None);
+        }
+        if self.accumulate > 1 {
+            self.workspace.gradient.copy_from_slice(&self.accumulated);
+        }
         if self.l2 != 0.0 {
-            network.add_l2(&threads, self.l2, &mut workspace.gradient);
+            self.model.network.add_l2(&threads, self.l2, &mut self.workspace.gradient);
         }
         sum / rows.len() as f64
     }
 
+    /// The loss summed over the examples at the places `range` of `rows`, and the gradient of its mean.
+    fn gradient_of(&mut self, threads: &Threads, rows: &[u32], range: Range<usize>) -> f64 {
+        let Self { model, workspace, batch, .. } = self;
+        let Model { network, loss, .. } = &**model;
+        let (count, last) = (range.len(), network.last_activation());
+        workspace.set_pass(Pass::Training { seed: self.seed, step: self.steps, first_row: range.start });
+        batch.fill(threads, model, self.steps, rows, range, workspace.input(count));
+        network.forward_input(workspace);
+        let (output, gradient) = workspace.output_and_gradient(last);
+        let sum = loss.evaluate(threads, output, batch.targets(count), batch.weights(count), Some(gradient));
+        network.backward_output(workspace, loss.activation_left(last), None);
+        sum
+    }
+
     /// Loss and scores over all rows of a data set that fits the model.
     pub(crate) fn evaluate(&mut self, dataset: Dataset) -> Metrics {
+        self.workspace.set_pass(Pass::Inference);
         // Exact products, as whoever uses the model will have them.
         let products = std::mem::take(&mut self.workspace.compute.products);
         let metrics = self.model.evaluate_in(dataset, &mut self.workspace);
