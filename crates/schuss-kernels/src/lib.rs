@@ -21,7 +21,8 @@ mod threads;
 mod transpose;
 
 pub use elementwise::{
-    gather_rows, map, map_rows, map_rows_sum, prefetch, sum_rows, update, update_with_moments, zip, zip_rows,
+    gather_rows, map, map_rows, map_rows_sum, prefetch, sum_of_pairs, sum_rows, update, update_runs,
+    update_with_moments, zip, zip_rows,
 };
 pub use gemm::{Compute, Fused, Products, gemm};
 pub use isa::{Isa, IsaError};
