@@ -56,9 +56,9 @@ pub use metrics::{Metrics, Scores, argmax};
 pub use model::{Model, Task};
 pub use model_file::{ModelFile, Precision, weights_sha256, write_atomically};
 pub use network::{Network, Segment};
-pub use optimizer::{Optimizer, OptimizerState};
+pub use optimizer::{Average, Clip, MuonRate, Optimizer, OptimizerState};
 pub use predictor::Predictor;
-pub use schedule::Schedule;
+pub use schedule::{Plateau, Schedule, WarmUp};
 pub use train::{Control, Evaluation, Event, OnDivergence, Order, Settings, Summary, Trainer, train};
 pub use workspace::Workspace;
 

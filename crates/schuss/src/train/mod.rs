@@ -271,6 +271,7 @@ impl Settings {
         if self.batch_size == 0 {
             return Err(Error::value("batch size", "1 or more", 0));
         }
+        self.schedule.check()?;
         self.order.check(rows, self.epochs)
     }
 }
