@@ -4,6 +4,7 @@
 //! never shows in a result.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
@@ -81,6 +82,99 @@ pub fn update_with_moments<T: Real>(
             p.iter_mut().zip(g).zip(m.iter_mut().zip(v)).for_each(|((p, &g), (m, v))| f(p, g, m, v));
         },
     );
+}
+
+/// `(p, states) = rule(run)(p, g, states)` for every parameter p, its gradient g and what is remembered of it, in one
+/// pass. `runs` says where each run of parameters ends, and its constants. Whether all parameters are finite afterwards.
+///
+/// # Panics
+/// The lengths differ, or the last run does not end with the parameters.
+pub fn update_runs<T: Real, R: Sync, F: Fn(T, T, [T; N]) -> (T, [T; N]), const N: usize>(
+    threads: &Threads,
+    runs: &[(usize, R)],
+    parameters: &mut [T],
+    gradient: &[T],
+    states: [&mut [T]; N],
+    rule: impl Fn(&R) -> F + Sync,
+) -> bool {
+    type Operands<'a, T, const N: usize> = ((Indices, &'a mut [T]), (&'a [T], Slices<'a, T, N>));
+    let length = parameters.len();
+    assert_eq!(runs.last().map_or(0, |(end, _)| *end), length, "end of the last run");
+    assert!(states.iter().all(|state| state.len() == length), "lengths of the operands");
+    let all_finite = AtomicBool::new(true);
+    spread(
+        threads,
+        1,
+        ((Indices(0..length), parameters), (gradient, Slices { length, slices: states })),
+        #[inline(always)]
+        |((Indices(indices), parameters), (gradient, Slices { slices: mut states, .. })): Operands<T, N>| {
+            let first_run = runs.partition_point(|(end, _)| *end <= indices.start);
+            let mut done = 0;
+            for (end, run) in &runs[first_run..] {
+                let next = indices.end.min(*end) - indices.start;
+                let part = done..next;
+                let states = states.each_mut().map(|state| &mut state[part.clone()]);
+                if !update_run(&mut parameters[part.clone()], &gradient[part], states, rule(run)) {
+                    all_finite.store(false, Ordering::Relaxed);
+                }
+                done = next;
+                if done == indices.len() {
+                    break;
+                }
+            }
+        },
+    );
+    all_finite.into_inner()
+}
+
+/// One run of [`update_runs`].
+#[inline(always)]
+fn update_run<T: Real, const N: usize>(
+    parameters: &mut [T],
+    gradient: &[T],
+    mut states: [&mut [T]; N],
+    f: impl Fn(T, T, [T; N]) -> (T, [T; N]),
+) -> bool {
+    let length = parameters.len();
+    let gradient = &gradient[..length];
+    states = states.map(|state| &mut state[..length]);
+    let mut all_finite = true;
+    for i in 0..length {
+        let (parameter, state) = f(parameters[i], gradient[i], std::array::from_fn(|k| states[k][i]));
+        parameters[i] = parameter;
+        states.iter_mut().zip(state).for_each(|(states, state)| states[i] = state);
+        all_finite &= parameter.is_finite();
+    }
+    all_finite
+}
+
+/// `Σ f(a, b)` over pairs of elements, in `f64`: the dot product, or the norm of one vector given twice. As for
+/// [`map_rows_sum`], the order of the additions depends on the length alone.
+///
+/// # Panics
+/// The lengths differ.
+pub fn sum_of_pairs<T: Real>(threads: &Threads, a: &[T], b: &[T], f: impl Fn(f64, f64) -> f64 + Sync) -> f64 {
+    /// Sums that grow side by side, as vectors can add them.
+    const LANES: usize = 16;
+    assert_eq!(a.len(), b.len(), "lengths of the operands");
+    map_rows_sum::<T>(
+        threads,
+        [a.len(), 1],
+        None,
+        #[inline(always)]
+        |range, _| {
+            let (a, a_rest) = a[range.clone()].as_chunks::<LANES>();
+            let (b, b_rest) = b[range].as_chunks::<LANES>();
+            let mut sums = [0.0; LANES];
+            for (a, b) in a.iter().zip(b) {
+                for lane in 0..LANES {
+                    sums[lane] += f(a[lane].to_f64(), b[lane].to_f64());
+                }
+            }
+            let rest = a_rest.iter().zip(b_rest).map(|(a, b)| f(a.to_f64(), b.to_f64()));
+            sums.into_iter().chain(rest).sum()
+        },
+    )
 }
 
 /// Calls `f` with every row, and several rows at once, one after the other.
@@ -435,6 +529,43 @@ impl<T: Real> Pieces for Columns<'_, T> {
     }
 }
 
+/// Where a piece lies in the whole.
+struct Indices(Range<usize>);
+
+impl Pieces for Indices {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn split_at(self, middle: usize) -> (Self, Self) {
+        let middle = self.0.start + middle;
+        (Self(self.0.start..middle), Self(middle..self.0.end))
+    }
+}
+
+/// Several slices of one length; there may be none.
+struct Slices<'a, T, const N: usize> {
+    length: usize,
+    slices: [&'a mut [T]; N],
+}
+
+impl<T: Send, const N: usize> Pieces for Slices<'_, T, N> {
+    fn len(&self) -> usize {
+        self.length
+    }
+    fn split_at(self, middle: usize) -> (Self, Self) {
+        let mut ends = std::array::from_fn(|_| Default::default());
+        let mut places = ends.iter_mut();
+        let begins = self.slices.map(|slice| {
+            let (begin, end) = slice.split_at_mut(middle);
+            if let Some(place) = places.next() {
+                *place = end;
+            }
+            begin
+        });
+        (Self { length: middle, slices: begins }, Self { length: self.length - middle, slices: ends })
+    }
+}
+
 impl<A: Pieces, B: Pieces> Pieces for (A, B) {
     fn len(&self) -> usize {
         assert_eq!(self.0.len(), self.1.len(), "lengths of the operands");
@@ -530,6 +661,12 @@ mod tests {
             });
             assert_eq!(out, y);
             assert!(numbers.rows().into_iter().enumerate().all(|(i, row)| row.iter().all(|&x| x == i as f64)));
+            let flat = [&x, &y].map(|matrix| matrix.as_slice().unwrap());
+            let product = |threads| sum_of_pairs(threads, flat[0], flat[1], |x, y| x * y);
+            let expected = (&x * &y).sum();
+            assert!((product(&threads) - expected).abs() <= 1e-12 * x.len() as f64, "{expected}");
+            assert_eq!(product(&threads), product(&Threads::ONE), "bits of a product at {count} threads");
+            check_runs(&threads, flat);
             let double = |rows: Range<usize>, piece: &mut [f64]| {
                 assert_eq!(piece.len(), rows.len() * columns);
                 piece.iter_mut().for_each(|x| *x *= 2.0);
@@ -543,6 +680,25 @@ mod tests {
                 |index: u32, row: &mut [f64]| row.iter_mut().zip(x.row(index as usize)).for_each(|(out, x)| *out = *x);
             gather_rows(&threads, &indices, out.view_mut(), |_| {}, row_of);
             assert!((0..rows).all(|row| out.row(row) == x.row(rows - 1 - row)));
+        }
+    }
+
+    /// Every run has its own constant, on any number of threads; what is not finite is noticed wherever it is.
+    fn check_runs(threads: &Threads, [x, gradient]: [&[f64]; 2]) {
+        let n = x.len();
+        let runs = [(0, 9.0), (n / 3, 1.0), (n / 3 + 1, 2.0), (n / 3 + 1, 9.0), (n, 3.0)];
+        let factor = |i: usize| runs.iter().find(|(end, _)| i < *end).unwrap().1;
+        let [mut parameters, mut state, mut other] = [x, gradient, x].map(<[f64]>::to_vec);
+        let rule = |&factor: &f64| move |p, g, [a, b]: [f64; 2]| (p - factor * g, [a + p, b - g]);
+        assert!(update_runs(threads, &runs, &mut parameters, gradient, [&mut state, &mut other], rule));
+        for i in 0..n {
+            assert_eq!(parameters[i], x[i] - factor(i) * gradient[i]);
+            assert_eq!([state[i], other[i]], [gradient[i] + x[i], x[i] - gradient[i]]);
+        }
+        for (place, value) in [(0, f64::NAN), (n / 2, f64::INFINITY), (n - 1, f64::NEG_INFINITY)] {
+            let mut gradient = gradient.to_vec();
+            gradient[place] = value;
+            assert!(!update_runs(threads, &runs, &mut parameters.clone(), &gradient, [], |_| |p, g, []| (p - g, [])));
         }
     }
 

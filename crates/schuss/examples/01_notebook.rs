@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut model = Model::new(network, Loss::Mse, Task::Classification { classes: 10 });
 
     let settings = Settings {
-        optimizer: Optimizer::Sgd,
+        optimizer: Optimizer::SGD,
         learning_rate: 0.03,
         l2: 0.05,
         batch_size: 1000,

@@ -61,10 +61,10 @@ pub use model::{Model, Task};
 pub use model_file::{ModelFile, Precision, weights_sha256, write_atomically};
 pub use network::{Mlp, Network, Segment};
 pub use norm::{Norm, NormKind};
-pub use optimizer::{Optimizer, OptimizerState};
+pub use optimizer::{Average, Clip, MuonRate, Optimizer, OptimizerState};
 pub use predictor::Predictor;
 pub use residual::Residual;
-pub use schedule::Schedule;
+pub use schedule::{Plateau, Schedule, WarmUp};
 pub use train::{Control, Evaluation, Event, OnDivergence, Order, Settings, Summary, Trainer, train};
 pub use workspace::{Pass, Workspace};
 

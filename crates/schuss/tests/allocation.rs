@@ -98,9 +98,12 @@ fn a_step_allocates_nothing_after_the_first() {
     predict();
     assert_eq!(allocations(predict), 0, "a single prediction");
     for threads in [1, 2] {
-        check::<f32>(threads, Optimizer::Sgd, Activation::Relu, Loss::CrossEntropy, classes);
+        check::<f32>(threads, Optimizer::SGD, Activation::Relu, Loss::CrossEntropy, classes);
         check::<f64>(threads, Optimizer::ADAM, Activation::Gelu, Loss::CrossEntropy, classes);
         check::<f32>(threads, Optimizer::ADAM, Activation::Tanh, Loss::Mse, numbers);
-        check::<f64>(threads, Optimizer::Sgd, Activation::LeakyRelu, Loss::BinaryCrossEntropy, classes);
+        check::<f64>(threads, Optimizer::SGD, Activation::LeakyRelu, Loss::BinaryCrossEntropy, classes);
+        for optimizer in [Optimizer::RMSPROP, Optimizer::MUON, Optimizer::SCHEDULE_FREE, Optimizer::LBFGS] {
+            check::<f32>(threads, optimizer, Activation::Tanh, Loss::CrossEntropy, classes);
+        }
     }
 }

@@ -87,7 +87,7 @@ impl Trace {
         let order: Vec<Vec<u32>> =
             self.matrix("order").rows().into_iter().map(|row| row.iter().map(|&x| x as u32).collect()).collect();
         Settings {
-            optimizer: Optimizer::Sgd,
+            optimizer: Optimizer::SGD,
             learning_rate: self.scalar("learning_rate"),
             batch_size: self.scalar("batch_size") as usize,
             epochs: order.len(),
@@ -184,7 +184,7 @@ fn a_step_worked_by_hand() {
     let mut model = Model::new(network, Loss::CrossEntropy, Task::Classification { classes: 2 });
     let x = Array1::from_vec(vec![1.0, 2.0]).into_shape_with_order((1, 2)).unwrap();
     let data = Dataset::new(Features::F64(x.view()), Targets::Classes { labels: &[0], classes: 2 }).unwrap();
-    let settings = Settings { optimizer: Optimizer::Sgd, batch_size: 1, ..Settings::default() };
+    let settings = Settings { optimizer: Optimizer::SGD, batch_size: 1, ..Settings::default() };
     let loss = Trainer::new(&mut model, data, &settings, &Threads::ONE).unwrap().step(&[0], 1.0).unwrap();
     let t = (-1.0f64).exp();
     let q = t / (1.0 + t);

@@ -107,7 +107,7 @@ impl Bench {
             sizes: &NOTEBOOK,
             hidden: Activation::Relu,
             loss: Loss::CrossEntropy,
-            optimizer: Optimizer::Sgd,
+            optimizer: Optimizer::SGD,
             batch: BATCH,
             products: Products::Exact,
             // As many as in MNIST's pictures; the time does not depend on them.

@@ -316,6 +316,7 @@ impl Settings {
                 return Err(Error::Shape { what: "values of a picture of the model's shape", expected, got });
             }
         }
+        self.schedule.check()?;
         self.order.check(dataset.rows(), self.epochs)
     }
 }

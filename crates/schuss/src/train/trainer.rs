@@ -39,11 +39,13 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         settings.check(model, dataset)?;
         let rows = settings.batch_size.min(dataset.rows()).div_ceil(settings.accumulate);
         let parameters = model.network.parameters().len();
+        let weight_decay = settings.optimizer.default_weight_decay();
+        let optimizer = OptimizerState::new(settings.optimizer, model.network.segments(), weight_decay, None)?;
         Ok(Self {
             // Evaluation takes the larger batches.
             workspace: Workspace::new(&model.network, rows.max(BATCH), threads).with_products(settings.products),
             batch: Batch::new(model, dataset, settings, rows),
-            optimizer: OptimizerState::new(settings.optimizer, parameters),
+            optimizer,
             l2: settings.l2,
             on_divergence: settings.on_divergence,
             seed: settings.seed,
