@@ -44,7 +44,8 @@ fn check<T: Real>(threads: usize, optimizer: Optimizer, activation: Activation, 
     Init::He.draw(&mut network, 0);
     let task = Task::of(targets);
     let mut model = Model { scaling: Scaling::Divide(255.0), ..Model::new(network, loss, task) };
-    let augment = (activation == Activation::Relu).then_some((Augment { shift: 2 }, 0));
+    let augment = (activation == Activation::Relu)
+        .then(|| ("shift:2,rotate:10,scale:0.1,elastic:20:4".parse::<Augment>().unwrap(), 0));
     let products = if activation == Activation::Relu { Products::Bf16 } else { Products::Exact };
     model.example_shape = vec![10, 10];
     let settings = Settings {

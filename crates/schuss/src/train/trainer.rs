@@ -50,9 +50,7 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
             optimizer: OptimizerState::new(settings.optimizer, parameters),
             l2: settings.l2,
             on_divergence: settings.on_divergence,
-            augmenter: settings
-                .augment
-                .map(|(augment, seed)| Augmenter::new(augment, seed, &model.example_shape, rows)),
+            augmenter: settings.augment.map(|(augment, seed)| Augmenter::new(augment, seed, &model.example_shape)),
             steps: 0,
             labels: vec![0; rows],
             values: Array2::from_elem((rows, model.network.outputs()), T::ZERO),
@@ -91,7 +89,7 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         let last = network.last_activation();
 
         let input = workspace.input(rows.len());
-        timed(Work::Data, || match &mut self.augmenter {
+        timed(Work::Data, || match &self.augmenter {
             None => scaling.gather(&threads, dataset.features(), rows, input),
             Some(augmenter) => augmenter.gather(&threads, self.steps, scaling, dataset.features(), rows, input),
         });
