@@ -47,7 +47,7 @@ mod train;
 mod workspace;
 
 pub use activation::Activation;
-pub use augment::Augment;
+pub use augment::{Augment, Elastic};
 pub use dataset::{Dataset, Features, Scaling, Targets};
 pub use dense::Dense;
 pub use dropout::Dropout;

@@ -46,9 +46,28 @@ impl Stream {
         self.0.fill_bytes(bytes);
     }
 
+    /// The numbers for one of many items, which needs none of the others' to be drawn; from the first one on.
+    pub(crate) fn item(mut self, item: u64) -> Self {
+        self.0.set_stream(item);
+        self.0.set_word_pos(0);
+        self
+    }
+
     /// Uniform in [0, 1).
     pub(crate) fn uniform(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// Uniform in [-1, 1).
+    pub(crate) fn signed(&mut self) -> f64 {
+        2.0 * self.uniform() - 1.0
+    }
+
+    /// Two independent draws, each of 65,536 numbers in (-1, 1) that are equally likely and as far apart.
+    #[inline(always)]
+    pub(crate) fn signed_pair(&mut self) -> [f32; 2] {
+        let bits = self.0.next_u32();
+        [bits as u16 as i16, (bits >> 16) as u16 as i16].map(|number| (f32::from(number) + 0.5) * (1.0 / 32768.0))
     }
 
     /// Two independent draws of the standard normal distribution (Box and Muller 1958).

@@ -48,7 +48,7 @@ fn check<T: Real>(threads: usize, optimizer: Optimizer, activation: Activation, 
     Init::He.draw(&mut network, 0);
     let task = Task::of(targets);
     let mut model = Model { scaling: Scaling::Divide(255.0), ..Model::new(network, loss, task) };
-    let augment = is_relu.then_some(Augment { shift: 2 });
+    let augment = is_relu.then(|| "shift:2,rotate:10,scale:0.1,elastic:20:4".parse::<Augment>().unwrap());
     let is_mixed = activation == Activation::LeakyRelu;
     let products = if is_relu { Products::Bf16 } else { Products::Exact };
     model.example_shape = vec![10, 10];

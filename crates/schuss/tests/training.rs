@@ -52,7 +52,7 @@ fn bits_do_not_depend_on_threads() {
         label_smoothing: 0.1,
         class_weights: (1..=10).map(f64::from).collect(),
         accumulate: 2,
-        augment: Some(Augment { shift: 2 }),
+        augment: Some("shift:2,rotate:10,elastic:10:3".parse::<Augment>().unwrap()),
         seed: 5,
         ..Settings::default()
     };

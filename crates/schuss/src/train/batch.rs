@@ -41,9 +41,7 @@ impl<'d, T: Real> Batch<'d, T> {
         let mut batch = Self {
             dataset,
             seed: settings.seed,
-            augmenter: settings
-                .augment
-                .map(|augment| Augmenter::new(augment, settings.seed, &model.example_shape, rows)),
+            augmenter: settings.augment.map(|augment| Augmenter::new(augment, settings.seed, &model.example_shape)),
             mixup: settings.mixup,
             label_smoothing: settings.label_smoothing,
             class_weights: settings.class_weights.clone(),
@@ -98,6 +96,7 @@ impl<'d, T: Real> Batch<'d, T> {
                     self.labels.iter_mut().zip(here).for_each(|(label, &row)| *label = labels[row as usize]);
                 }
                 _ => {
+                    // Taken out for as long as the batch itself is at work.
                     let mut values = std::mem::take(&mut self.values);
                     self.write_values(threads, model, here, first_rows_mut(&mut values, here.len()));
                     self.values = values;
@@ -109,9 +108,9 @@ impl<'d, T: Real> Batch<'d, T> {
         });
     }
 
-    fn gather(&mut self, threads: &Threads, model: &Model<T>, step: u64, rows: &[u32], out: ArrayViewMut2<T>) {
+    fn gather(&self, threads: &Threads, model: &Model<T>, step: u64, rows: &[u32], out: ArrayViewMut2<T>) {
         let features = self.dataset.features();
-        match &mut self.augmenter {
+        match &self.augmenter {
             None => model.scaling.gather(threads, features, rows, out),
             Some(augmenter) => augmenter.gather(threads, step, &model.scaling, features, rows, out),
         }
