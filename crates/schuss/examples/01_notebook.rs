@@ -2,7 +2,9 @@
 //!
 //! `cargo run --release --example 01_notebook -p schuss -- [EPOCHS]`
 
-use schuss::{Activation, Control, Event, Init, Loss, Model, Network, Optimizer, Settings, Task, Threads, train};
+use schuss::{
+    Activation, Control, Event, Init, Loss, Model, Network, Optimizer, Parts, Settings, Task, Threads, train,
+};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let epochs = std::env::args().nth(1).map_or(Ok(20), |epochs| epochs.parse())?;
@@ -23,7 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..Settings::default()
     };
     println!("epoch    loss  loss test  accuracy  accuracy test");
-    train(&mut model, data.train.dataset()?, test, &settings, &Threads::all()?, |event| {
+    let parts = Parts { test, ..Parts::of(data.train.dataset()?) };
+    train(&mut model, parts, &settings, &Threads::all()?, |event| {
         if let Event::Epoch { epoch, train: Some(train), test: Some(test) } = event {
             let [accuracy, accuracy_test] = [train, test].map(|metrics| metrics.accuracy().unwrap_or(f64::NAN));
             println!("{epoch:>5}  {:.4}     {:.4}    {accuracy:.4}         {accuracy_test:.4}", train.loss, test.loss);

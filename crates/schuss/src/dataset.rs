@@ -2,6 +2,7 @@
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{Error, Real, Result, Threads};
 
@@ -180,6 +181,36 @@ impl<'a> Dataset<'a> {
     /// What the examples count, if they do not all count the same.
     pub fn weights(&self) -> Option<&'a [f64]> {
         self.weights
+    }
+
+    /// A hash of all values, targets and weights (SHA-256, hexadecimal), and their numbers: the same for the same data.
+    pub fn fingerprint(&self) -> String {
+        fn add<X: Copy>(hash: &mut Sha256, view: ArrayView2<X>, to_bytes: impl Fn(X, &mut Vec<u8>)) {
+            let mut bytes = Vec::new();
+            for row in view.rows() {
+                bytes.clear();
+                row.iter().for_each(|&x| to_bytes(x, &mut bytes));
+                hash.update(&bytes);
+            }
+        }
+        let mut hash = Sha256::new();
+        match self.features {
+            Features::U8(view) => add(&mut hash, view, |x, bytes| bytes.push(x)),
+            Features::F32(view) => add(&mut hash, view, |x, bytes| bytes.extend(x.to_le_bytes())),
+            Features::F64(view) => add(&mut hash, view, |x, bytes| bytes.extend(x.to_le_bytes())),
+        }
+        match self.targets {
+            Targets::Classes { labels, .. } => labels.iter().for_each(|label| hash.update(label.to_le_bytes())),
+            Targets::Values(view) => add(&mut hash, view, |x, bytes| bytes.extend(x.to_le_bytes())),
+        }
+        self.weights.iter().for_each(|w| w.iter().for_each(|weight| hash.update(weight.to_le_bytes())));
+        let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        format!(
+            "{} rows of {} features, {} targets, {hash}",
+            self.rows(),
+            self.features.columns(),
+            self.targets.width()
+        )
     }
 
     /// The values of the examples.

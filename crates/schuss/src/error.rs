@@ -33,6 +33,8 @@ pub enum Error {
         epoch: usize,
         /// The learning rate of that step.
         learning_rate: f64,
+        /// Where a number that is not finite was found first: the output of a layer, the loss, a gradient, a parameter.
+        culprit: String,
         /// The last epoch after which loss and parameters were finite; -1 is before training.
         last_good_epoch: i64,
     },
@@ -70,11 +72,11 @@ impl fmt::Display for Error {
         match self {
             Self::Shape { what, expected, got } => write!(f, "{what}: expected {expected}, got {got}"),
             Self::Value { what, expected, got } => write!(f, "{what}: expected {expected}, got {got}"),
-            Self::Diverged { step, epoch, learning_rate, last_good_epoch } => {
+            Self::Diverged { step, epoch, learning_rate, culprit, last_good_epoch } => {
                 write!(
                     f,
-                    "the loss is not finite at step {step} (epoch {epoch}) with learning rate {learning_rate:?}; try a \
-                     smaller one. The last good parameters are those "
+                    "{culprit} is not finite at step {step} (epoch {epoch}) with learning rate {learning_rate:?}; try a \
+                     smaller one, a warm-up, clipped gradients, or scaled features. The last good parameters are those "
                 )?;
                 match last_good_epoch {
                     -1 => write!(f, "from before training"),

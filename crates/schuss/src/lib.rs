@@ -15,8 +15,8 @@
 //! Init::Glorot.draw(&mut network, 0);
 //! let mut model = Model::new(network, Loss::CrossEntropy, Task::Classification { classes: 2 });
 //! let settings = Settings { learning_rate: 0.05, batch_size: 4, epochs: 200, ..Settings::default() };
-//! let summary = train(&mut model, data, None, &settings, &Threads::ONE, |_| Control::Continue)?;
-//! assert_eq!(summary.train.and_then(|metrics| metrics.accuracy()), Some(1.0));
+//! let summary = train(&mut model, Parts::of(data), &settings, &Threads::ONE, |_| Control::Continue)?;
+//! assert_eq!(summary.measured.train.and_then(|metrics| metrics.accuracy()), Some(1.0));
 //! # Ok::<(), Error>(())
 //! ```
 //!
@@ -65,7 +65,10 @@ pub use optimizer::{Average, Clip, MuonRate, Optimizer, OptimizerState};
 pub use predictor::Predictor;
 pub use residual::Residual;
 pub use schedule::{Plateau, Schedule, WarmUp};
-pub use train::{Control, Evaluation, Event, OnDivergence, Order, Settings, Summary, Trainer, train};
+pub use train::{
+    Control, Evaluation, Event, Keep, Measured, OnDivergence, Order, Pace, Parts, Run, Settings, Summary, Trainer,
+    train,
+};
 pub use workspace::{Pass, Workspace};
 
 pub use schuss_kernels::{Compute, Fused, Isa, IsaError, Products, Real, Threads};

@@ -262,7 +262,11 @@ fn read_tensors(tensors: &SafeTensors, network: &mut Network<f64>) -> std::resul
 }
 
 /// Appends a tensor's numbers.
-fn read_numbers(name: &str, tensor: &TensorView, out: &mut Vec<f64>) -> std::result::Result<Precision, String> {
+pub(crate) fn read_numbers(
+    name: &str,
+    tensor: &TensorView,
+    out: &mut Vec<f64>,
+) -> std::result::Result<Precision, String> {
     let start = out.len();
     let precision = match tensor.dtype() {
         Dtype::F32 => {
@@ -335,7 +339,7 @@ pub fn weights_sha256<T: Real>(network: &Network<T>) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn le_bytes<T: Real>(numbers: &[T]) -> Vec<u8> {
+pub(crate) fn le_bytes<T: Real>(numbers: &[T]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(size_of_val(numbers));
     numbers.iter().for_each(|x| x.push_le_bytes(&mut bytes));
     bytes

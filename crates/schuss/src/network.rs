@@ -246,6 +246,17 @@ impl<T: Real> Network<T> {
         }
     }
 
+    /// Whether every parameter and running statistic is a finite number.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.parameters.iter().chain(&self.statistics).all(|x| x.is_finite())
+    }
+
+    /// Exchanges the parameters for others of the same number.
+    pub(crate) fn swap_parameters(&mut self, others: &mut Vec<T>) {
+        debug_assert_eq!(others.len(), self.parameters.len());
+        std::mem::swap(&mut self.parameters, others);
+    }
+
     /// Leaves the first `layers` dense layers, and what is before the next one, as they are: their parameters have a
     /// learning rate of 0 and no gradient, their dropout drops nothing, their batch norms use what they are used to.
     ///

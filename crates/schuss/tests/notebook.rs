@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array1, Array2, ArrayView2};
 use safetensors::{Dtype, SafeTensors};
 use schuss::{
-    Activation, Control, Dataset, Event, Features, Loss, Metrics, Model, Network, Optimizer, Order, Real, Settings,
-    Targets, Task, Threads, Trainer, train,
+    Activation, Control, Dataset, Event, Features, Loss, Metrics, Model, Network, Optimizer, Order, Parts, Real,
+    Settings, Targets, Task, Threads, Trainer, train,
 };
 
 const TOLERANCE: f64 = 1e-9;
@@ -137,7 +137,8 @@ fn run<T: Real>(trace: &Trace, threads: usize) -> (Vec<[f64; 4]>, Vec<f64>) {
     let mut lines = Vec::new();
     let [train_data, test_data] = [dataset(x.view(), &labels), dataset(x_test.view(), &labels_test)];
     let threads = Threads::new(threads).unwrap();
-    train(&mut model, train_data, Some(test_data), &trace.settings(), &threads, |event| {
+    let parts = Parts { test: Some(test_data), ..Parts::of(train_data) };
+    train(&mut model, parts, &trace.settings(), &threads, |event| {
         if let Event::Epoch { train: Some(train), test: Some(test), .. } = event {
             let accuracy = |metrics: Metrics| metrics.accuracy().unwrap();
             lines.push([train.loss, test.loss, accuracy(train), accuracy(test)]);

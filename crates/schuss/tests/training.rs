@@ -3,8 +3,9 @@
 
 use ndarray::Array2;
 use schuss::{
-    Activation, Augment, Control, Dataset, Features, Init, Loss, Mlp, Model, Network, NormKind, Order, Pass, Settings,
-    Targets, Task, Threads, Trainer, Workspace, train, weights_sha256,
+    Activation, Augment, Clip, Control, Dataset, Error, Evaluation, Event, Features, Init, Keep, Loss, Mlp, Model,
+    Network, NormKind, OnDivergence, Optimizer, Order, Pace, Parts, Pass, Run, Settings, Summary, Targets, Task,
+    Threads, Trainer, WarmUp, Workspace, train, weights_sha256,
 };
 
 const ROWS: usize = 300;
@@ -39,7 +40,7 @@ fn trained(mlp: &Mlp, settings: &Settings, threads: usize) -> Model<f32> {
     let (pixels, labels) = (pixels(), labels());
     let data = Dataset::new(Features::U8(pixels.view()), Targets::Classes { labels: &labels, classes: 10 }).unwrap();
     let mut model = model(mlp);
-    train(&mut model, data, None, settings, &Threads::new(threads).unwrap(), |_| Control::Continue).unwrap();
+    train(&mut model, Parts::of(data), settings, &Threads::new(threads).unwrap(), |_| Control::Continue).unwrap();
     model
 }
 
@@ -144,7 +145,7 @@ fn frozen_layers_stay() {
     model.network.freeze(2).unwrap();
     let before = model.network.clone();
     let settings = Settings { epochs: 2, l2: 0.1, ..Settings::default() };
-    train(&mut model, data, None, &settings, &Threads::ONE, |_| Control::Continue).unwrap();
+    train(&mut model, Parts::of(data), &settings, &Threads::ONE, |_| Control::Continue).unwrap();
     let tensors = model.network.tensors();
     for ((name, _, after), (_, _, before)) in tensors.into_iter().zip(before.tensors()) {
         let is_frozen = name.contains(".0.") || name.contains(".1.");
@@ -173,4 +174,194 @@ fn mixup_mixes_inputs_and_targets_alike() {
     let mut trainer = Trainer::new(&mut model, data, &settings, &Threads::ONE).unwrap();
     let loss = trainer.gradient(&rows);
     assert!((0.3..0.48).contains(&loss), "{loss}");
+}
+
+fn everything_on(optimizer: Optimizer) -> Settings {
+    Settings {
+        optimizer,
+        learning_rate: 0.003,
+        schedule: "cosine".parse().unwrap(),
+        warm_up: WarmUp { steps: 5 },
+        weight_decay: 0.01,
+        clip: Some(Clip::Norm(1.0)),
+        average: Some(0.9),
+        epochs: 3,
+        batch_size: 64,
+        mixup: 0.4,
+        label_smoothing: 0.1,
+        augment: Some("shift:2,rotate:10,elastic:10:3".parse::<Augment>().unwrap()),
+        keep: Keep::Best,
+        patience: Some(5),
+        seed: 5,
+        ..Settings::default()
+    }
+}
+
+/// Killed after any event and resumed on another number of threads, a run ends with the same bits.
+#[test]
+fn a_resumed_run_ends_with_the_same_bits() {
+    let (pixels, labels) = (pixels(), labels());
+    let targets = |range: std::ops::Range<usize>| Targets::Classes { labels: &labels[range], classes: 10 };
+    let view = pixels.view();
+    let (first, second) = view.split_at(ndarray::Axis(0), 200);
+    let parts = Parts {
+        train: Dataset::new(Features::U8(first), targets(0..200)).unwrap(),
+        valid: Some(Dataset::new(Features::U8(second), targets(200..ROWS)).unwrap()),
+        test: None,
+    };
+    let nesterov = Optimizer::Sgd { momentum: 0.9, nesterov: true };
+    for optimizer in Optimizer::ALL.into_iter().chain([nesterov]) {
+        let settings = everything_on(optimizer);
+        let undisturbed = |threads: usize| {
+            let mut model = model(&everything());
+            let summary =
+                schuss::train(&mut model, parts, &settings, &Threads::new(threads).unwrap(), |_| Control::Continue);
+            (weights_sha256(&model.network), summary.unwrap())
+        };
+        let expected = undisturbed(2);
+        for kill_after in [0, 1, 2, 5, 7, 11] {
+            let mut model_before = model(&everything());
+            let mut run = Run::new(&mut model_before, parts, &settings, &Threads::ONE).unwrap();
+            for _ in 0..kill_after {
+                run.advance().unwrap();
+            }
+            let checkpoint = run.checkpoint();
+            drop(run);
+            let mut other = model(&everything());
+            let threads = Threads::new(3).unwrap();
+            let mut run = Run::resume(&mut other, parts, &settings, &threads, &checkpoint).unwrap();
+            assert_eq!(run.checkpoint(), checkpoint, "a checkpoint of a checkpoint is itself");
+            while run.advance().unwrap().is_some() {}
+            let summary = run.finish();
+            let got = (weights_sha256(&other.network), summary);
+            assert_eq!(got, expected, "{optimizer:?}, killed after {kill_after} events");
+        }
+        // Another setting, other data, another network, another file: refused, with what differs.
+        let mut model_before = model(&everything());
+        let checkpoint = Run::new(&mut model_before, parts, &settings, &Threads::ONE).unwrap().checkpoint();
+        let refused = |mlp: Mlp, parts: Parts, settings: &Settings, bytes: &[u8], expected: &str| {
+            let mut model = model(&mlp);
+            let error = Run::resume(&mut model, parts, settings, &Threads::ONE, bytes).unwrap_err().to_string();
+            assert!(error.contains(expected), "{expected:?} is not in {error:?}");
+        };
+        let other = Settings { batch_size: 32, ..settings.clone() };
+        refused(everything(), parts, &other, &checkpoint, "batch size of the checkpoint: expected 32");
+        let swapped = Parts { train: parts.valid.unwrap(), ..parts };
+        refused(everything(), swapped, &settings, &checkpoint, "training data of the checkpoint: expected 100 rows");
+        let smaller = Mlp { sizes: vec![100, 80, 80, 10], ..everything() };
+        refused(smaller, parts, &settings, &checkpoint, "network of the checkpoint");
+        refused(everything(), parts, &settings, &checkpoint[..checkpoint.len() / 2], "checkpoint");
+        refused(everything(), parts, &settings, b"", "checkpoint");
+    }
+}
+
+fn with_valid<'d>(pixels: &'d Array2<u8>, labels: &'d [u32]) -> Parts<'d> {
+    let dataset = Dataset::new(Features::U8(pixels.view()), Targets::Classes { labels, classes: 10 }).unwrap();
+    Parts { valid: Some(dataset), ..Parts::of(dataset) }
+}
+
+/// What is kept is the best epoch, measured again, and a run without hope ends.
+#[test]
+fn the_best_epoch_is_kept_and_patience_ends() {
+    let (pixels, labels) = (pixels(), labels());
+    let parts = Parts { test: None, ..with_valid(&pixels, &labels) };
+    // So fast that it soon gets worse.
+    let settings =
+        Settings { learning_rate: 0.3, epochs: 60, keep: Keep::Best, patience: Some(4), ..Settings::default() };
+    let mut model = model(&Mlp::new(&[100, 30, 10], Activation::Relu, SOFTMAX));
+    let mut accuracies = Vec::new();
+    let summary = train(&mut model, parts, &settings, &Threads::ONE, |event| {
+        if let Event::Epoch { epoch: 0.., valid: Some(valid), .. } = event {
+            accuracies.push(valid.accuracy().unwrap());
+        }
+        Control::Continue
+    })
+    .unwrap();
+    let best = accuracies.iter().copied().fold(0.0, f64::max);
+    let first_best = accuracies.iter().position(|&accuracy| accuracy == best).unwrap();
+    let last_best = accuracies.iter().rposition(|&accuracy| accuracy == best).unwrap();
+    assert!(summary.stopped && accuracies.len() == first_best + 6, "{accuracies:?}");
+    assert_eq!(summary.kept_epoch, last_best as i64, "{accuracies:?}");
+    assert_eq!(summary.measured.valid, Some(model.evaluate(parts.train, &Threads::ONE).unwrap()));
+    assert_eq!(summary.measured.valid.unwrap().accuracy(), Some(best));
+}
+
+/// A loss that overflows: the message names where; a run that may go back goes on with half the rate and ends well.
+#[test]
+fn what_is_not_finite_is_noticed_at_its_step() {
+    let (pixels, labels) = (pixels(), labels());
+    let parts = with_valid(&pixels, &labels);
+    let settings = Settings { optimizer: Optimizer::SGD, learning_rate: 1e30, epochs: 4, ..Settings::default() };
+    let plain = Mlp::new(&[100, 30, 10], Activation::Relu, SOFTMAX);
+    let run = |settings: &Settings, events: &mut Vec<Event>| {
+        let mut model = model(&plain);
+        let before = model.network.clone();
+        let result = train(&mut model, parts, settings, &Threads::ONE, |event| {
+            events.push(event);
+            Control::Continue
+        });
+        (result, before, model)
+    };
+    let (result, before, after) = run(&settings, &mut Vec::new());
+    let Err(Error::Diverged { step, culprit, last_good_epoch, .. }) = result else { panic!("{result:?}") };
+    assert!(step <= 2 && last_good_epoch == -1, "{step}");
+    assert!(culprit.contains("layers."), "{culprit}");
+    assert_eq!(before, after.network, "the last good parameters");
+
+    let settings = Settings { on_divergence: OnDivergence::Rollback, learning_rate: 100.0, ..settings };
+    let mut events = Vec::new();
+    let (result, ..) = run(&Settings { learning_rate: 1e30, ..settings.clone() }, &mut events);
+    let rollbacks = |events: &[Event]| events.iter().filter(|e| matches!(e, Event::RolledBack { .. })).count();
+    assert!(matches!(result, Err(Error::Diverged { .. })), "half of too much ten times is still too much");
+    assert_eq!(rollbacks(&events), 10);
+
+    // A linear model overflows within an epoch at a rate of 2, and learns at a fraction of it.
+    let mut linear = model(&Mlp::new(&[100, 10], Activation::Identity, Activation::Identity));
+    linear.loss = Loss::Mse;
+    let mut events = Vec::new();
+    let settings = Settings { learning_rate: 2.0, batch_size: 4, ..settings };
+    let summary = train(&mut linear, parts, &settings, &Threads::ONE, |event| {
+        events.push(event);
+        Control::Continue
+    });
+    assert!((1..10).contains(&rollbacks(&events)), "{}", rollbacks(&events));
+    assert!(summary.unwrap().measured.valid.unwrap().loss < 10.0);
+}
+
+/// A run that is told how far it is, and the same steps again from what it was told.
+#[test]
+fn a_pace_repeats_itself() {
+    let (pixels, labels) = (pixels(), labels());
+    let parts = with_valid(&pixels, &labels);
+    let settings = Settings {
+        schedule: "one-cycle".parse().unwrap(),
+        pace: Some(Pace::live()),
+        epochs: usize::MAX,
+        evaluation: Evaluation::AtEnd,
+        ..Settings::default()
+    };
+    let run = |settings: &Settings, is_live: bool| -> (String, Summary, Vec<f64>) {
+        let mut model = model(&everything());
+        let mut run = Run::new(&mut model, parts, settings, &Threads::ONE).unwrap();
+        let mut rates = Vec::new();
+        while let Some(event) = run.advance().unwrap() {
+            if let Event::Step { step, learning_rate, .. } = event {
+                rates.push(learning_rate);
+                // A machine that becomes slower.
+                if is_live && step % 3 == 0 {
+                    run.set_progress((step as f64 / 50.0).sqrt());
+                }
+            }
+        }
+        let summary = run.finish();
+        (weights_sha256(&model.network), summary, rates)
+    };
+    let (sha, summary, rates) = run(&settings, true);
+    assert!((50..=55).contains(&summary.steps), "{}", summary.steps);
+    let pace: Pace = summary.pace.clone().unwrap().to_string().parse().unwrap();
+    let again = Settings { pace: Some(pace), steps: Some(summary.steps), ..settings };
+    let (sha_again, summary_again, rates_again) = run(&again, false);
+    assert_eq!((sha, summary.steps, &rates), (sha_again, summary_again.steps, &rates_again));
+    assert!(rates.iter().fold(0.0f64, |most, rate| most.max(*rate)) > 0.0009, "{rates:?}");
+    assert!(rates[rates.len() - 1] < 0.0002, "{rates:?}");
 }

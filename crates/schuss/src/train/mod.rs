@@ -1,15 +1,40 @@
 //! Training: the step, and the loop around it.
 
 mod batch;
+mod checkpoint;
 mod order;
+mod pace;
+mod run;
 mod trainer;
 
 use schuss_kernels::Products;
 
-use crate::{Augment, Dataset, Error, Metrics, Model, Network, Optimizer, Real, Result, Schedule, Targets, Threads};
+use crate::{
+    Augment, Clip, Dataset, Error, Metrics, Model, Optimizer, Real, Result, Schedule, Targets, Threads, WarmUp,
+};
 
 pub use order::Order;
+pub use pace::Pace;
+pub use run::Run;
 pub use trainer::Trainer;
+
+/// The data of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'d> {
+    /// What steps are made of.
+    pub train: Dataset<'d>,
+    /// What choices are made by, if any.
+    pub valid: Option<Dataset<'d>>,
+    /// What is only measured.
+    pub test: Option<Dataset<'d>>,
+}
+
+impl<'d> Parts<'d> {
+    /// Training data alone.
+    pub fn of(train: Dataset<'d>) -> Self {
+        Self { train, valid: None, test: None }
+    }
+}
 
 /// How a model is trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,14 +43,24 @@ pub struct Settings {
     pub optimizer: Optimizer,
     /// η, before the schedule's factor.
     pub learning_rate: f64,
-    /// How η changes from step to step.
+    /// How η changes from step to step. A plateau needs validation data.
     pub schedule: Schedule,
+    /// η grows over the first steps.
+    pub warm_up: WarmUp,
+    /// λ of decoupled weight decay, θ -= η λ θ on weights.
+    pub weight_decay: f64,
+    /// What is done to a gradient that is too large.
+    pub clip: Option<Clip>,
+    /// γ of the average of the parameters that is evaluated and kept in their place: see [`Average`](crate::Average).
+    pub average: Option<f64>,
     /// Rows of a step; the last one of an epoch has what is left, and is averaged over its own rows.
     pub batch_size: usize,
     /// Passes over the training data.
     pub epochs: usize,
     /// The run ends after this many steps, if there are so many.
     pub steps: Option<u64>,
+    /// Where the run ends otherwise than by steps or epochs: see [`Run::set_progress`]. Its schedule follows that.
+    pub pace: Option<Pace>,
     /// λ of the penalty λ Σθ² over weights and biases: 2 λ θ is added to every gradient.
     pub l2: f64,
     /// The arithmetic of the steps' matrix products. Metrics are always those of exact ones.
@@ -47,6 +82,12 @@ pub struct Settings {
     pub seed: u64,
     /// When the metrics are computed.
     pub evaluation: Evaluation,
+    /// Whether the test data are measured once, of what is kept in the end, and never before.
+    pub test_at_end: bool,
+    /// Which parameters are kept.
+    pub keep: Keep,
+    /// The run ends after more than so many epochs in a row whose validation metric is not better than the best so far.
+    pub patience: Option<usize>,
     /// What a loss that stops being finite does to the run.
     pub on_divergence: OnDivergence,
 }
@@ -56,17 +97,30 @@ pub struct Settings {
 pub enum Evaluation {
     /// Before training and after every epoch.
     EachEpoch,
-    /// Once, after the last step: of the test data, or of the training data where there are none.
+    /// Once, after the last step: of validation and test data, or of the training data where there are none. Validation
+    /// data by which something is chosen are measured after every epoch.
     AtEnd,
 }
 
-/// What happens when a loss, and soon every parameter, stops being finite.
+/// Which parameters a run keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// The last ones.
+    Last,
+    /// Those of the epoch with the best validation metric, accuracy or root mean squared error; of equal ones the last.
+    Best,
+}
+
+/// What happens when a loss or a parameter stops being finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDivergence {
     /// The run ends before that step with [`Error::Diverged`].
     Stop,
     /// The run goes on with what is no number any more, as NumPy does, to its regular end.
     GoOn,
+    /// The run goes on from the last good epoch's parameters with half the learning rate and an optimiser that begins
+    /// anew; after ten times, it ends.
+    Rollback,
 }
 
 impl Default for Settings {
@@ -76,9 +130,14 @@ impl Default for Settings {
             optimizer: Optimizer::ADAM,
             learning_rate: 0.001,
             schedule: Schedule::Constant,
+            warm_up: WarmUp::default(),
+            weight_decay: 0.0,
+            clip: None,
+            average: None,
             batch_size: 32,
             epochs: 10,
             steps: None,
+            pace: None,
             l2: 0.0,
             products: Products::Exact,
             order: Order::Shuffled { seed: 0 },
@@ -89,6 +148,9 @@ impl Default for Settings {
             accumulate: 1,
             seed: 0,
             evaluation: Evaluation::EachEpoch,
+            test_at_end: false,
+            keep: Keep::Last,
+            patience: None,
             on_divergence: OnDivergence::Stop,
         }
     }
@@ -96,7 +158,7 @@ impl Default for Settings {
 
 /// What happens in a run, in its order: an epoch -1 of metrics alone, then for each epoch its start, its steps, the end
 /// of its steps, its metrics; of the metrics only the last where they are asked for at the end.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
     /// The steps of an epoch begin.
@@ -112,6 +174,19 @@ pub enum Event {
         rows: usize,
         /// Mean loss of the batch before the step.
         loss: f64,
+        /// η
+        learning_rate: f64,
+    },
+    /// A step came to numbers that are not finite, and the run went back to good ones.
+    RolledBack {
+        /// Counted from 0 over the whole run.
+        step: u64,
+        /// Where such a number was found first.
+        culprit: String,
+        /// The epoch whose parameters it went back to; -1 is before training.
+        good_epoch: i64,
+        /// η from now on.
+        learning_rate: f64,
     },
     /// The steps of an epoch are over; its metrics, if they are asked for, are computed next.
     StepsFinished {
@@ -122,8 +197,10 @@ pub enum Event {
     Epoch {
         /// Counted from 0; -1 is before training.
         epoch: i64,
-        /// Of the training data, unless only the test data are evaluated.
+        /// Of the training data, unless only others are evaluated.
         train: Option<Metrics>,
+        /// Of the validation data, if there is any.
+        valid: Option<Metrics>,
         /// Of the test data, if there is any. Never used for a choice.
         test: Option<Metrics>,
     },
@@ -138,137 +215,53 @@ pub enum Control {
     Stop,
 }
 
-/// What a run came to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Summary {
-    /// Steps made.
-    pub steps: u64,
-    /// Whether a callback ended it.
-    pub stopped: bool,
-    /// The epoch whose parameters the model has: the last one, or the last good one where a run went on without numbers.
-    pub kept_epoch: i64,
-    /// The last metrics of the training data, unless only the test data were evaluated.
+/// Metrics of the parts of the data, where they were measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Measured {
+    /// Of the training data, unless only others were evaluated.
     pub train: Option<Metrics>,
-    /// The last metrics of the test data.
+    /// Of the validation data.
+    pub valid: Option<Metrics>,
+    /// Of the test data.
     pub test: Option<Metrics>,
 }
 
-/// Trains `model` on `train`, and reports to `on_event`, which may end the run. The parameters afterwards are a function
-/// of the model, the data and the settings alone, not of the number of threads.
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Steps made.
+    pub steps: u64,
+    /// Whether it was ended, by a callback or for want of patience, before its last step.
+    pub stopped: bool,
+    /// The epoch whose parameters the model has: the last one, the best one, or the last good one where a run went on
+    /// without numbers.
+    pub kept_epoch: i64,
+    /// The metrics of what is kept.
+    pub measured: Measured,
+    /// How it went on, if its end was no step: with it, and as many steps, the run repeats itself.
+    pub pace: Option<Pace>,
+}
+
+/// Trains `model` and reports to `on_event`, which may end the run. The parameters afterwards are a function of the model,
+/// the data and the settings alone, not of the number of threads. [`Run`] is the same, one event at a time.
 ///
 /// # Errors
-/// Data that do not fit the model; settings outside their range; [`Error::Diverged`] where a loss or the parameters stop
-/// being finite, unless they may ([`OnDivergence::GoOn`]). Either way the model then has the parameters of the last good
-/// epoch.
+/// Data that do not fit the model; settings outside their range; [`Error::Diverged`] where a loss or a parameter stops
+/// being finite, unless it may ([`OnDivergence`]). Either way the model then has the parameters of the last good epoch.
 pub fn train<T: Real>(
     model: &mut Model<T>,
-    train: Dataset,
-    test: Option<Dataset>,
+    parts: Parts,
     settings: &Settings,
     threads: &Threads,
     mut on_event: impl FnMut(Event) -> Control,
 ) -> Result<Summary> {
-    test.map_or(Ok(()), |test| model.check(test))?;
-    run(model, train, test, settings, threads, &mut on_event)
-}
-
-fn run<T: Real>(
-    model: &mut Model<T>,
-    train: Dataset,
-    test: Option<Dataset>,
-    settings: &Settings,
-    threads: &Threads,
-    on_event: &mut impl FnMut(Event) -> Control,
-) -> Result<Summary> {
-    let total_steps = settings.total_steps(train.rows());
-    let mut good = LastGood { parameters: model.network.parameters().to_vec(), epoch: -1 };
-    let mut trainer = Trainer::new(model, train, settings, threads)?;
-    let mut order = vec![0; train.rows()];
-    let mut step = 0;
-    let mut stop = false;
-    let mut is_lost = false;
-
-    let evaluates_train = settings.evaluation == Evaluation::EachEpoch || test.is_none();
-    let evaluate = |trainer: &mut Trainer<T>| {
-        let train = evaluates_train.then(|| trainer.evaluate(train));
-        (train, test.map(|test| trainer.evaluate(test)))
-    };
-    let is_evaluated = |step: u64| settings.evaluation == Evaluation::EachEpoch || step == total_steps;
-    let mut metrics = None;
-    if is_evaluated(0) {
-        let (train, test) = evaluate(&mut trainer);
-        metrics = Some((train, test));
-        stop |= on_event(Event::Epoch { epoch: -1, train, test }) == Control::Stop;
-    }
-
-    for epoch in 0..settings.epochs {
-        if stop || step == total_steps {
-            break;
-        }
-        settings.order.fill(epoch, &mut order);
-        stop |= on_event(Event::EpochStarted { epoch }) == Control::Stop;
-        let mut learning_rate = settings.learning_rate;
-        for rows in order.chunks(settings.batch_size) {
-            if stop || step == total_steps {
-                break;
-            }
-            learning_rate = settings.learning_rate * settings.schedule.factor(step, total_steps);
-            let Some(loss) = trainer.step(rows, learning_rate) else {
-                good.restore(trainer.model);
-                return Err(good.diverged(step, epoch, learning_rate));
-            };
-            stop |= on_event(Event::Step { step, rows: rows.len(), loss }) == Control::Stop;
-            step += 1;
-        }
-        stop |= on_event(Event::StepsFinished { epoch }) == Control::Stop;
-
-        let evaluated = (stop || is_evaluated(step)).then(|| evaluate(&mut trainer));
-        // The test loss is never used for a choice.
-        let train_metrics = evaluated.and_then(|(train, _)| train);
-        if train_metrics.is_none_or(|metrics| metrics.loss.is_finite()) && are_finite(&trainer.model.network) {
-            good.keep(&trainer.model.network, epoch);
-            is_lost = false;
-        } else if settings.on_divergence == OnDivergence::Stop {
-            good.restore(trainer.model);
-            return Err(good.diverged(step.saturating_sub(1), epoch, learning_rate));
-        } else {
-            is_lost = true;
-        }
-        if let Some((train, test)) = evaluated {
-            metrics = Some((train, test));
-            stop |= on_event(Event::Epoch { epoch: epoch as i64, train, test }) == Control::Stop;
+    let mut run = Run::new(model, parts, settings, threads)?;
+    while let Some(event) = run.advance()? {
+        if on_event(event) == Control::Stop {
+            run.stop();
         }
     }
-    let (last_train, last_test) = metrics.unwrap_or_default();
-    if is_lost {
-        good.restore(trainer.model);
-    }
-    Ok(Summary { steps: step, stopped: stop, kept_epoch: good.epoch, train: last_train, test: last_test })
-}
-
-fn are_finite<T: Real>(network: &Network<T>) -> bool {
-    network.parameters().iter().all(|parameter| parameter.is_finite())
-}
-
-/// The parameters to go back to.
-struct LastGood<T> {
-    parameters: Vec<T>,
-    epoch: i64,
-}
-
-impl<T: Real> LastGood<T> {
-    fn keep(&mut self, network: &Network<T>, epoch: usize) {
-        self.parameters.copy_from_slice(network.parameters());
-        self.epoch = epoch as i64;
-    }
-
-    fn restore(&self, model: &mut Model<T>) {
-        model.network.parameters_mut().copy_from_slice(&self.parameters);
-    }
-
-    fn diverged(&self, step: u64, epoch: usize, learning_rate: f64) -> Error {
-        Error::Diverged { step, epoch, learning_rate, last_good_epoch: self.epoch }
-    }
+    Ok(run.finish())
 }
 
 impl Settings {
@@ -276,6 +269,47 @@ impl Settings {
     pub fn total_steps(&self, rows: usize) -> u64 {
         let steps = (rows.div_ceil(self.batch_size) as u64).saturating_mul(self.epochs as u64);
         self.steps.map_or(steps, |most| most.min(steps))
+    }
+
+    /// What the steps of a run depend on, by name, in words.
+    pub(crate) fn describe(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("optimizer", format!("{:?}", self.optimizer)),
+            ("learning rate", format!("{:?}", self.learning_rate)),
+            ("schedule", self.schedule.to_string()),
+            ("warm-up", self.warm_up.steps.to_string()),
+            ("weight decay", format!("{:?}", self.weight_decay)),
+            ("clip", format!("{:?}", self.clip)),
+            ("average", format!("{:?}", self.average)),
+            ("batch size", self.batch_size.to_string()),
+            ("epochs", self.epochs.to_string()),
+            ("steps", format!("{:?}", self.steps)),
+            ("l2", format!("{:?}", self.l2)),
+            ("products", format!("{:?}", self.products)),
+            ("augment", format!("{:?}", self.augment)),
+            ("mixup", format!("{:?}", self.mixup)),
+            ("label smoothing", format!("{:?}", self.label_smoothing)),
+            ("class weights", format!("{:?}", self.class_weights)),
+            ("accumulate", self.accumulate.to_string()),
+            ("seed", self.seed.to_string()),
+            ("order", if let Order::Given(_) = self.order { "given".into() } else { format!("{:?}", self.order) }),
+            ("keep", format!("{:?}", self.keep)),
+            ("patience", format!("{:?}", self.patience)),
+        ]
+    }
+
+    /// Settings that need some part of the data have it.
+    fn check_parts(&self, parts: &Parts) -> Result<()> {
+        let needs_valid = [
+            ("keep", "last where there are no validation data", self.keep == Keep::Best),
+            ("patience", "none where there are no validation data", self.patience.is_some()),
+            ("schedule", "another than plateau where there are no validation data", self.schedule.plateau().is_some()),
+        ];
+        match needs_valid.into_iter().find(|(_, _, is_set)| *is_set && parts.valid.is_none()) {
+            Some((what, expected, _)) => Err(Error::value(what, expected, "one that chooses by them")),
+            None if self.test_at_end && parts.test.is_none() => Err(Error::value("test_at_end", "test data", "none")),
+            None => Ok(()),
+        }
     }
 
     fn check<T: Real>(&self, model: &Model<T>, dataset: Dataset) -> Result<()> {
@@ -290,6 +324,7 @@ impl Settings {
             x => Err(Error::value(what, format!("a number from {least} to {most}"), x)),
         };
         within("l2", self.l2, 0.0, f64::MAX)?;
+        within("weight decay", self.weight_decay, 0.0, f64::MAX)?;
         within("mixup", self.mixup, 0.0, 4.0)?;
         within("label smoothing", self.label_smoothing, 0.0, 1.0)?;
         for (what, count) in [("batch size", self.batch_size), ("accumulate", self.accumulate)] {

@@ -9,8 +9,8 @@ use crate::model::BATCH;
 use crate::optimizer::OptimizerState;
 use crate::train::batch::Batch;
 use crate::train::{OnDivergence, Settings};
-use crate::workspace::Pass;
-use crate::{Dataset, Metrics, Model, Real, Result, Threads, Workspace};
+use crate::workspace::{Pass, first_rows};
+use crate::{Average, Dataset, Metrics, Model, Optimizer, Real, Result, Threads, Workspace};
 
 /// A model in training on a data set: what one step needs, laid out once, so that a step allocates nothing.
 #[derive(Debug)]
@@ -18,14 +18,14 @@ pub struct Trainer<'m, 'd, T> {
     pub(crate) model: &'m mut Model<T>,
     batch: Batch<'d, T>,
     workspace: Workspace<T>,
-    optimizer: OptimizerState<T>,
-    l2: f64,
-    on_divergence: OnDivergence,
-    seed: u64,
+    settings: Settings,
+    threads: Threads,
+    pub(super) optimizer: OptimizerState<T>,
+    pub(super) average: Option<Average<T>>,
+    /// Memory for parameters to evaluate, where they are not those that are trained.
+    evaluated: Vec<T>,
     /// Steps made.
     steps: u64,
-    /// Batches of a step.
-    accumulate: usize,
     /// The mean gradient of a step's batches, if they are several.
     accumulated: Vec<T>,
 }
@@ -39,39 +39,92 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         settings.check(model, dataset)?;
         let rows = settings.batch_size.min(dataset.rows()).div_ceil(settings.accumulate);
         let parameters = model.network.parameters().len();
-        let weight_decay = settings.optimizer.default_weight_decay();
-        let optimizer = OptimizerState::new(settings.optimizer, model.network.segments(), weight_decay, None)?;
+        let optimizer = Self::optimizer(model, settings)?;
+        let is_averaged = settings.average.is_some() || matches!(settings.optimizer, Optimizer::ScheduleFree { .. });
         Ok(Self {
             // Evaluation takes the larger batches.
             workspace: Workspace::new(&model.network, rows.max(BATCH), threads).with_products(settings.products),
             batch: Batch::new(model, dataset, settings, rows),
             optimizer,
-            l2: settings.l2,
-            on_divergence: settings.on_divergence,
-            seed: settings.seed,
+            average: settings.average.map(|decay| Average::new(decay, parameters)).transpose()?,
+            evaluated: vec![T::ZERO; if is_averaged { parameters } else { 0 }],
             steps: 0,
-            accumulate: settings.accumulate,
             accumulated: vec![T::ZERO; if settings.accumulate > 1 { parameters } else { 0 }],
+            settings: settings.clone(),
+            threads: threads.clone(),
             model,
         })
     }
 
-    /// One step on the examples `rows`: forward, loss, backward, update. The mean loss of the batch before the step;
-    /// where that is not finite, nothing is changed and there is none, unless the run is to go on.
+    fn optimizer(model: &Model<T>, settings: &Settings) -> Result<OptimizerState<T>> {
+        OptimizerState::new(settings.optimizer, model.network.segments(), settings.weight_decay, settings.clip)
+    }
+
+    /// What the steps are made with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Goes on as after so many steps: dropout, mixup and changes of pictures are functions of their number.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    /// One step on the examples `rows`: forward, loss, backward, update. The mean loss of the batch before the step; none
+    /// where that, or a parameter after the step, is not finite, unless the run is to go on.
     ///
     /// # Panics
     /// More rows than a batch has, or one that does not exist.
     pub fn step(&mut self, rows: &[u32], learning_rate: f64) -> Option<f64> {
         let loss = self.gradient(rows);
-        if !loss.is_finite() && self.on_divergence == OnDivergence::Stop {
+        let goes_on = self.settings.on_divergence == OnDivergence::GoOn;
+        self.steps += 1;
+        if !loss.is_finite() && !goes_on {
             return None;
         }
-        let Workspace { compute, gradient, .. } = &self.workspace;
-        let parameters = self.model.network.parameters_mut();
-        timed(Work::Optimizer, || self.optimizer.step(&compute.threads, parameters, gradient, learning_rate));
-        self.model.network.update_statistics(&self.workspace);
-        self.steps += 1;
-        Some(loss)
+        let (threads, gradient) = (&self.threads, &self.workspace.gradient);
+        let network = &mut self.model.network;
+        let is_finite = timed(Work::Optimizer, || {
+            let is_finite = self.optimizer.step(threads, network.parameters_mut(), gradient, learning_rate);
+            if let Some(average) = &mut self.average {
+                average.update(threads, network.parameters());
+            }
+            is_finite
+        });
+        network.update_statistics(&self.workspace);
+        (is_finite || goes_on).then_some(loss)
+    }
+
+    /// Where the last step has a number first that is not finite, in the order of its computation.
+    pub(crate) fn culprit(&self) -> String {
+        fn is_finite<T: Real>(numbers: &[T]) -> bool {
+            numbers.iter().all(|x| x.is_finite())
+        }
+        let network = &self.model.network;
+        let of_layer = |i: usize| {
+            let segment = network.segments().iter().find(|segment| segment.layer == i);
+            segment
+                .and_then(|segment| segment.name.rsplit_once('.'))
+                .map_or(format!("layer {i}"), |(name, _)| name.into())
+        };
+        let outputs = self.workspace.layers.iter().map(|memory| first_rows(&memory.a, self.workspace.rows));
+        let lost = outputs.enumerate().find(|(_, a)| a.iter().any(|x| !x.is_finite()));
+        let segments = || network.segments().iter();
+        let gradient = segments().find(|segment| !is_finite(&self.workspace.gradient[segment.range.clone()]));
+        let parameter = segments().find(|segment| !is_finite(&network.parameters()[segment.range.clone()]));
+        match (lost, gradient, parameter) {
+            (Some((i, _)), _, _) => format!("the output of {}", of_layer(i)),
+            (_, Some(segment), _) => format!("the gradient of {}", segment.name),
+            (_, _, Some(segment)) => segment.name.clone(),
+            _ => "the loss".into(),
+        }
+    }
+
+    /// The optimiser, and the average, begin anew.
+    pub(crate) fn forget(&mut self) {
+        self.optimizer = Self::optimizer(self.model, &self.settings).expect("settings that were checked");
+        let parameters = self.model.network.parameters().len();
+        self.average = self.settings.average.and_then(|decay| Average::new(decay, parameters).ok());
     }
 
     /// The mean loss of the examples `rows`; afterwards [`Trainer::workspace`] holds its gradient, the penalty's
@@ -81,13 +134,13 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
     /// As for [`Trainer::step`].
     pub fn gradient(&mut self, rows: &[u32]) -> f64 {
         let threads = self.workspace.threads().clone();
-        let piece = rows.len().div_ceil(self.accumulate);
+        let piece = rows.len().div_ceil(self.settings.accumulate);
         let mut sum = 0.0;
         for first_row in (0..rows.len()).step_by(piece.max(1)) {
             let range = first_row..(first_row + piece).min(rows.len());
             let share = range.len() as f64 / rows.len() as f64;
             sum += self.gradient_of(&threads, rows, range);
-            if self.accumulate > 1 {
+            if self.settings.accumulate > 1 {
                 let share = T::from_f64(share);
                 let is_first = first_row == 0;
                 update(&threads, &mut self.accumulated, &self.workspace.gradient, |sum, g| {
@@ -95,11 +148,11 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
                 });
             }
         }
-        if self.accumulate > 1 {
+        if self.settings.accumulate > 1 {
             self.workspace.gradient.copy_from_slice(&self.accumulated);
         }
-        if self.l2 != 0.0 {
-            self.model.network.add_l2(&threads, self.l2, &mut self.workspace.gradient);
+        if self.settings.l2 != 0.0 {
+            self.model.network.add_l2(&threads, self.settings.l2, &mut self.workspace.gradient);
         }
         sum / rows.len() as f64
     }
@@ -109,7 +162,7 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         let Self { model, workspace, batch, .. } = self;
         let Model { network, loss, .. } = &**model;
         let (count, last) = (range.len(), network.last_activation());
-        workspace.set_pass(Pass::Training { seed: self.seed, step: self.steps, first_row: range.start });
+        workspace.set_pass(Pass::Training { seed: self.settings.seed, step: self.steps, first_row: range.start });
         batch.fill(threads, model, self.steps, rows, range, workspace.input(count));
         network.forward_input(workspace);
         let (output, gradient) = workspace.output_and_gradient(last);
@@ -118,12 +171,42 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         sum
     }
 
-    /// Loss and scores over all rows of a data set that fits the model.
-    pub(crate) fn evaluate(&mut self, dataset: Dataset) -> Metrics {
+    /// Calls `f` while the model has the parameters to evaluate and to keep: those that are trained, or their average.
+    pub(crate) fn with_evaluated<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
+        let mut others = std::mem::take(&mut self.evaluated);
+        let is_averaged = self.optimizer.averaged(self.model.network.parameters(), &mut others)
+            || self.average.as_ref().filter(|average| average.steps() > 0).is_some_and(|average| {
+                others.copy_from_slice(average.values());
+                true
+            });
+        if is_averaged {
+            self.model.network.swap_parameters(&mut others);
+        }
+        let result = f(self);
+        if is_averaged {
+            self.model.network.swap_parameters(&mut others);
+        }
+        self.evaluated = others;
+        result
+    }
+
+    /// Leaves the model with the parameters to keep; nothing is trained after that.
+    pub(crate) fn keep_evaluated(&mut self) {
+        let parameters = self.with_evaluated(|trainer| trainer.model.network.parameters().to_vec());
+        self.model.network.parameters_mut().copy_from_slice(&parameters);
+    }
+
+    /// Loss and scores over all rows of a data set that fits the model, by the parameters to keep.
+    pub(crate) fn evaluate_part(&mut self, part: Option<Dataset>) -> Option<Metrics> {
+        part.map(|part| self.with_evaluated(|trainer| trainer.evaluate_kept(part)))
+    }
+
+    /// Loss and scores over all rows of a data set that fits the model, by its parameters as they are.
+    pub(crate) fn evaluate_kept(&mut self, part: Dataset) -> Metrics {
         self.workspace.set_pass(Pass::Inference);
         // Exact products, as whoever uses the model will have them.
         let products = std::mem::take(&mut self.workspace.compute.products);
-        let metrics = self.model.evaluate_in(dataset, &mut self.workspace);
+        let metrics = self.model.evaluate_in(part, &mut self.workspace);
         self.workspace.compute.products = products;
         metrics
     }

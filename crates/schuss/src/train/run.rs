@@ -1,0 +1,398 @@
+//! The loop around the step, one event at a time, so that whoever drives it may look, save and stop wherever it likes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::train::pace::Pace;
+use crate::train::trainer::Trainer;
+use crate::train::{Evaluation, Event, Keep, Measured, OnDivergence, Parts, Settings, Summary};
+use crate::{Error, Model, Network, Plateau, Real, Result, Scores, Threads};
+
+/// A training that is under way.
+///
+/// ```
+/// use schuss::*;
+/// # let x = ndarray::arr2(&[[0.0f32, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+/// # let data = Dataset::new(Features::F32(x.view()), Targets::Classes { labels: &[0, 1, 1, 0], classes: 2 })?;
+/// # let softmax = Activation::Softmax { epsilon: Activation::DEFAULT_EPSILON };
+/// # let network = Network::<f32>::new(&[2, 8, 2], Activation::Tanh, softmax)?;
+/// # let mut model = Model::new(network, Loss::CrossEntropy, Task::Classification { classes: 2 });
+/// let mut run = Run::new(&mut model, Parts::of(data), &Settings::default(), &Threads::ONE)?;
+/// while let Some(event) = run.advance()? {
+///     if let Event::Step { step: 5, .. } = event {
+///         let checkpoint = run.checkpoint(); // bytes from which Run::resume goes on, with the same bits
+///         assert!(!checkpoint.is_empty());
+///         run.stop();
+///     }
+/// }
+/// assert_eq!(run.finish().steps, 6);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Run<'m, 'd, T> {
+    pub(super) trainer: Trainer<'m, 'd, T>,
+    pub(super) parts: Parts<'d>,
+    settings: Settings,
+    total_steps: u64,
+    order: Vec<u32>,
+    pub(super) state: State,
+    /// Parameters of the last epoch after which everything was finite.
+    pub(super) good: Snapshot<T>,
+    /// Those of the epoch with the best validation metric, if that is what is kept.
+    pub(super) best: Snapshot<T>,
+}
+
+/// Where a run stands, but for large arrays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct State {
+    phase: Phase,
+    epoch: usize,
+    /// Rows of the epoch that its steps have taken.
+    place: usize,
+    pub(super) step: u64,
+    is_stopped: bool,
+    /// Whether parameters are no numbers any more, and good ones are to be had from before.
+    is_lost: bool,
+    /// Times that the run went back to good parameters, with half the learning rate each.
+    rollbacks: i32,
+    plateau: Option<Plateau>,
+    pub(super) pace: Option<Pace>,
+    good_epoch: i64,
+    best_epoch: i64,
+    best_score: Option<f64>,
+    /// Epochs since the best one.
+    waited: usize,
+    /// The last metrics, since the run began or went on.
+    #[serde(skip)]
+    measured: Measured,
+}
+
+impl State {
+    /// Whether some epoch was the best.
+    pub(super) fn has_best(&self) -> bool {
+        self.best_score.is_some()
+    }
+
+    /// Fails unless a run over `rows` examples can stand so.
+    pub(super) fn check(&self, rows: usize) -> std::result::Result<(), String> {
+        if self.place > rows || self.rollbacks < 0 {
+            return Err(format!("place {} of {rows} examples, {} rollbacks", self.place, self.rollbacks));
+        }
+        Ok(())
+    }
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Phase {
+    Begin,
+    Epoch,
+    Steps,
+    Metrics,
+    Done,
+}
+
+/// Parameters and running statistics at some time; empty where none are needed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Snapshot<T> {
+    pub(super) parameters: Vec<T>,
+    pub(super) statistics: Vec<T>,
+}
+
+impl<T: Real> Snapshot<T> {
+    fn of(network: &Network<T>) -> Self {
+        Self { parameters: network.parameters().to_vec(), statistics: network.statistics().to_vec() }
+    }
+
+    fn take(&mut self, network: &Network<T>) {
+        self.parameters.clear();
+        self.parameters.extend_from_slice(network.parameters());
+        self.statistics.clear();
+        self.statistics.extend_from_slice(network.statistics());
+    }
+
+    pub(super) fn give(&self, network: &mut Network<T>) {
+        network.parameters_mut().copy_from_slice(&self.parameters);
+        network.statistics_mut().copy_from_slice(&self.statistics);
+    }
+}
+
+impl<'m, 'd, T: Real> Run<'m, 'd, T> {
+    /// A run that has yet to begin.
+    ///
+    /// # Errors
+    /// Data that do not fit the model; settings outside their range, or that contradict each other.
+    pub fn new(model: &'m mut Model<T>, parts: Parts<'d>, settings: &Settings, threads: &Threads) -> Result<Self> {
+        for part in [parts.valid, parts.test].into_iter().flatten() {
+            model.check(part)?;
+        }
+        settings.check_parts(&parts)?;
+        let good = Snapshot::of(&model.network);
+        let trainer = Trainer::new(model, parts.train, settings, threads)?;
+        let state = State {
+            phase: Phase::Begin,
+            epoch: 0,
+            place: 0,
+            step: 0,
+            is_stopped: false,
+            is_lost: false,
+            rollbacks: 0,
+            plateau: settings.schedule.plateau(),
+            pace: settings.pace.clone(),
+            good_epoch: -1,
+            best_epoch: -1,
+            best_score: None,
+            waited: 0,
+            measured: Measured::default(),
+        };
+        Ok(Self {
+            total_steps: settings.total_steps(parts.train.rows()),
+            order: vec![0; parts.train.rows()],
+            settings: settings.clone(),
+            trainer,
+            parts,
+            state,
+            good,
+            best: Snapshot::default(),
+        })
+    }
+
+    /// Does what comes next, a step or metrics, and tells of it; nothing once the run is over.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] where a loss or a parameter stops being finite, unless the run may go on or back. The model
+    /// then has the parameters of the last good epoch.
+    pub fn advance(&mut self) -> Result<Option<Event>> {
+        loop {
+            match self.state.phase {
+                Phase::Begin => {
+                    self.state.phase = Phase::Epoch;
+                    if self.settings.evaluation == Evaluation::EachEpoch || self.total_steps == 0 {
+                        self.measure(true);
+                        return Ok(Some(self.epoch_event(-1)));
+                    }
+                }
+                Phase::Epoch if self.is_over() => self.state.phase = Phase::Done,
+                Phase::Epoch => {
+                    self.fill_order();
+                    self.state.place = 0;
+                    self.state.phase = Phase::Steps;
+                    return Ok(Some(Event::EpochStarted { epoch: self.state.epoch }));
+                }
+                Phase::Steps if self.state.place == self.order.len() || self.is_over() => {
+                    self.state.phase = Phase::Metrics;
+                    return Ok(Some(Event::StepsFinished { epoch: self.state.epoch }));
+                }
+                Phase::Steps => return self.step().map(Some),
+                Phase::Metrics => {
+                    let event = self.metrics()?;
+                    self.state.epoch += 1;
+                    self.state.phase = Phase::Epoch;
+                    if event.is_some() {
+                        return Ok(event);
+                    }
+                }
+                Phase::Done => return Ok(None),
+            }
+        }
+    }
+
+    /// Ends the run: no further step is made. Its metrics are still to come.
+    pub fn stop(&mut self) {
+        self.state.is_stopped = true;
+    }
+
+    /// Tells a run with a [`Settings::pace`] which share of it is over, from 0 to 1, where it ends.
+    pub fn set_progress(&mut self, share: f64) {
+        let step = self.state.step;
+        self.state.pace.iter_mut().for_each(|pace| pace.add(step, share));
+    }
+
+    /// Steps made.
+    pub fn steps(&self) -> u64 {
+        self.state.step
+    }
+
+    /// The model as it is now.
+    pub fn model(&self) -> &Model<T> {
+        self.trainer.model
+    }
+
+    /// Ends the run and gives the model the parameters that it keeps: the last ones, their average where there is one, the
+    /// best ones, or the last good ones.
+    pub fn finish(mut self) -> Summary {
+        let State { step, is_stopped, is_lost, good_epoch, best_epoch, best_score, epoch, .. } = self.state;
+        let last_epoch = epoch as i64 - 1;
+        let is_best = self.settings.keep == Keep::Best && best_score.is_some();
+        let kept_epoch = if is_best {
+            self.best.give(&mut self.trainer.model.network);
+            best_epoch
+        } else if is_lost {
+            self.good.give(&mut self.trainer.model.network);
+            good_epoch
+        } else {
+            self.trainer.keep_evaluated();
+            last_epoch
+        };
+        // The metrics of what is kept, not of what came last.
+        let Parts { train, valid, test } = self.parts;
+        let mut measured = self.state.measured;
+        let is_stale = kept_epoch != last_epoch || measured == Measured::default();
+        if is_stale {
+            let with_train = measured.train.is_some() || (valid.is_none() && test.is_none());
+            measured.train = with_train.then(|| self.trainer.evaluate_kept(train));
+            measured.valid = valid.map(|valid| self.trainer.evaluate_kept(valid));
+        }
+        if is_stale || self.settings.test_at_end {
+            measured.test = test.map(|test| self.trainer.evaluate_kept(test));
+        }
+        Summary { steps: step, stopped: is_stopped, kept_epoch, measured, pace: self.state.pace }
+    }
+
+    pub(super) fn fill_order(&mut self) {
+        self.settings.order.fill(self.state.epoch, &mut self.order);
+    }
+
+    /// Whether no step is left to make.
+    fn is_over(&self) -> bool {
+        let State { is_stopped, step, epoch, .. } = self.state;
+        is_stopped
+            || step >= self.total_steps
+            || epoch >= self.settings.epochs
+            || self.state.pace.as_ref().is_some_and(|pace| pace.is_over(step, self.settings.steps))
+    }
+
+    fn learning_rate(&self) -> f64 {
+        let Settings { schedule, warm_up, learning_rate, .. } = &self.settings;
+        let step = self.state.step;
+        let factor = match &self.state.pace {
+            Some(pace) => schedule.factor_at(pace.at(step), step),
+            None => schedule.factor(step, self.total_steps),
+        };
+        let plateau = self.state.plateau.map_or(1.0, |plateau| plateau.current);
+        learning_rate * factor * warm_up.factor(step) * plateau * 0.5f64.powi(self.state.rollbacks)
+    }
+
+    fn step(&mut self) -> Result<Event> {
+        let rate = self.learning_rate();
+        let end = (self.state.place + self.settings.batch_size).min(self.order.len());
+        let rows = &self.order[self.state.place..end];
+        let count = rows.len();
+        let step = self.state.step;
+        let result = self.trainer.step(rows, rate);
+        self.state.place = end;
+        match result {
+            Some(loss) => {
+                self.state.step += 1;
+                Ok(Event::Step { step, rows: count, loss, learning_rate: rate })
+            }
+            None if self.can_roll_back() => {
+                self.state.step += 1;
+                Ok(self.roll_back(step))
+            }
+            None => Err(self.diverged(step, rate)),
+        }
+    }
+
+    fn can_roll_back(&self) -> bool {
+        /// A run that goes back more often will not come through.
+        const MOST: i32 = 10;
+        self.settings.on_divergence == OnDivergence::Rollback && self.state.rollbacks < MOST
+    }
+
+    /// Goes back to the last good parameters, with an optimiser that remembers nothing and half the learning rate.
+    fn roll_back(&mut self, step: u64) -> Event {
+        let culprit = self.trainer.culprit();
+        self.good.give(&mut self.trainer.model.network);
+        self.trainer.forget();
+        self.state.rollbacks += 1;
+        let good_epoch = self.state.good_epoch;
+        Event::RolledBack { step, culprit, good_epoch, learning_rate: self.learning_rate() }
+    }
+
+    fn diverged(&mut self, step: u64, learning_rate: f64) -> Error {
+        let culprit = self.trainer.culprit();
+        self.good.give(&mut self.trainer.model.network);
+        let State { epoch, good_epoch, .. } = self.state;
+        Error::Diverged { step, epoch, learning_rate, culprit, last_good_epoch: good_epoch }
+    }
+
+    /// The metrics after an epoch, those that are asked for now, and what follows from them.
+    fn metrics(&mut self) -> Result<Option<Event>> {
+        let epoch = self.state.epoch;
+        let is_each = self.settings.evaluation == Evaluation::EachEpoch;
+        let chooses = self.parts.valid.is_some()
+            && (self.settings.keep == Keep::Best || self.settings.patience.is_some() || self.state.plateau.is_some());
+        let mut is_last = self.is_over() || epoch + 1 == self.settings.epochs;
+        if chooses {
+            self.state.measured.valid = self.trainer.evaluate_part(self.parts.valid);
+            self.choose(epoch as i64);
+            is_last |= self.state.is_stopped;
+        }
+        let is_measured = is_each || is_last;
+        if is_measured {
+            self.measure(!chooses);
+        }
+        // A loss that is no number ends the run, or has it go back to where it was one; test data decide nothing.
+        let losses = [self.state.measured.train, self.state.measured.valid];
+        let is_good = losses.into_iter().flatten().all(|metrics| metrics.loss.is_finite());
+        if is_good && self.trainer.model.network.is_finite() {
+            self.good.take(&self.trainer.model.network);
+            self.state.good_epoch = epoch as i64;
+            self.state.is_lost = false;
+        } else if self.settings.on_divergence == OnDivergence::GoOn {
+            self.state.is_lost = true;
+        } else if self.can_roll_back() {
+            return Ok(Some(self.roll_back(self.state.step.saturating_sub(1))));
+        } else {
+            return Err(self.diverged(self.state.step.saturating_sub(1), self.learning_rate()));
+        }
+        Ok((is_measured || chooses).then(|| self.epoch_event(epoch as i64)))
+    }
+
+    /// Measures the training data, unless others say enough, the validation data if they are not measured yet, and the
+    /// test data unless they are left for the end.
+    fn measure(&mut self, with_valid: bool) {
+        let Parts { train, valid, test } = self.parts;
+        let is_each = self.settings.evaluation == Evaluation::EachEpoch;
+        let train = (is_each || (test.is_none() && valid.is_none())).then_some(train);
+        let before = self.state.measured;
+        self.state.measured = Measured {
+            train: self.trainer.evaluate_part(train),
+            valid: if with_valid { self.trainer.evaluate_part(valid) } else { before.valid },
+            test: if self.settings.test_at_end { None } else { self.trainer.evaluate_part(test) },
+        };
+    }
+
+    /// What the validation metrics of an epoch decide: which parameters to keep, whether to go on, how fast.
+    fn choose(&mut self, epoch: i64) {
+        let Some(metrics) = self.state.measured.valid else { return };
+        let score = match metrics.scores {
+            Scores::Classification { accuracy, .. } | Scores::MultiLabel { accuracy, .. } => accuracy,
+            Scores::Regression { rmse, .. } => -rmse,
+        };
+        let best = self.state.best_score;
+        if score.is_finite() && best.is_none_or(|best| score >= best) {
+            // Of equal ones, the last: it has seen most.
+            let best = &mut self.best;
+            self.trainer.with_evaluated(|trainer| best.take(&trainer.model.network));
+            self.state.best_epoch = epoch;
+        }
+        if score.is_finite() && best.is_none_or(|best| score > best) {
+            self.state.best_score = Some(score);
+            self.state.waited = 0;
+        } else {
+            self.state.waited += 1;
+        }
+        self.state.is_stopped |= self.settings.patience.is_some_and(|patience| self.state.waited > patience);
+        if let Some(plateau) = &mut self.state.plateau {
+            plateau.epoch(metrics.loss);
+        }
+    }
+
+    fn epoch_event(&self, epoch: i64) -> Event {
+        let Measured { train, valid, test } = self.state.measured;
+        Event::Epoch { epoch, train, valid, test }
+    }
+}
