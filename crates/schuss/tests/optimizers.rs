@@ -6,7 +6,8 @@ use serde_json::Value;
 
 const GOLDEN: &[u8] = include_bytes!("golden/optimizers.safetensors");
 const SIZES: [usize; 4] = [3, 4, 3, 2];
-const TOLERANCE: f64 = 1e-9;
+const TOLERANCE: f64 = 1e-12;
+const TOLERANCE_SINGLE: f64 = 1e-5;
 
 fn segments(sizes: &[usize], factors: Option<&[f64]>) -> Vec<Segment> {
     let network = Network::<f64>::new(sizes, Activation::Tanh, Activation::Identity).unwrap();
@@ -31,7 +32,7 @@ fn numbers(value: &Value) -> Option<Vec<f64>> {
     value.as_array().map(|numbers| numbers.iter().map(|x| x.as_f64().unwrap()).collect())
 }
 
-fn state_of(case: &Value) -> OptimizerState<f64> {
+fn state_of<T: Real>(case: &Value) -> OptimizerState<T> {
     let mut optimizer = Optimizer::from_name(case["optimizer"].as_str().unwrap()).unwrap();
     for (name, value) in case["constants"].as_object().unwrap() {
         optimizer = optimizer.with(name, value.as_f64().unwrap()).unwrap();
@@ -55,12 +56,13 @@ fn state_of(case: &Value) -> OptimizerState<f64> {
 
 /// Within the tolerance, relative to the largest value.
 #[track_caller]
-fn check_close(what: &str, got: &[f64], expected: &[f64]) {
+fn check_close<T: Real>(what: &str, got: &[T], expected: &[f64]) {
     assert_eq!(got.len(), expected.len(), "{what}: how many");
+    let tolerance = if T::NAME == "f64" { TOLERANCE } else { TOLERANCE_SINGLE };
     let largest = expected.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
     for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
-        let error = (got - expected).abs() / largest;
-        assert!(error <= TOLERANCE, "{what}[{i}]: {got:e}, expected {expected:e}, off by {error:e}");
+        let error = (got.to_f64() - expected).abs() / largest;
+        assert!(error <= tolerance, "{what}[{i}]: {got:?}, expected {expected:?}, off by {error:e}");
     }
 }
 
@@ -70,25 +72,28 @@ fn every_step_is_that_of_pytorch() {
     let (_, metadata) = SafeTensors::read_metadata(GOLDEN).unwrap();
     let cases: Vec<Value> = serde_json::from_str(&metadata.metadata().as_ref().unwrap()["cases"]).unwrap();
     for case in &cases {
-        check(case, &tensors);
+        check::<f64>(case, &tensors);
+        check::<f32>(case, &tensors);
     }
     for optimizer in Optimizer::ALL {
         assert!(cases.iter().any(|case| case["optimizer"] == optimizer.name()), "no case of {}", optimizer.name());
     }
 }
 
-fn check(case: &Value, tensors: &SafeTensors) {
+#[track_caller]
+fn check<T: Real>(case: &Value, tensors: &SafeTensors) {
     let name = case["name"].as_str().unwrap();
     let [learning_rates, gradients, expected] =
         ["learning_rates", "gradients", "parameters"].map(|what| rows(tensors, &format!("{name}.{what}")));
-    let mut state = state_of(case);
-    let mut parameters = expected[0].clone();
+    let cast = |values: &Vec<f64>| values.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>();
+    let mut state = state_of::<T>(case);
+    let mut parameters = cast(&expected[0]);
     for (step, (learning_rate, gradient)) in learning_rates[0].iter().zip(&gradients).enumerate() {
-        assert!(state.step(&Threads::ONE, &mut parameters, gradient, *learning_rate), "{name}: finite");
+        assert!(state.step(&Threads::ONE, &mut parameters, &cast(gradient), *learning_rate), "{name}: finite");
         check_close(&format!("{name}, step {step}"), &parameters, &expected[step + 1]);
     }
     assert_eq!(state.steps(), 20);
-    let mut averaged = vec![0.0; parameters.len()];
+    let mut averaged = cast(&expected[0]);
     let is_schedule_free = matches!(state.optimizer(), Optimizer::ScheduleFree { .. });
     assert_eq!(state.averaged(&parameters, &mut averaged), is_schedule_free);
     if is_schedule_free {

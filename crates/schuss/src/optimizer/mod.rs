@@ -73,6 +73,8 @@ pub enum Optimizer {
     /// B = μ B + (1-μ) G, U = B or, with Nesterov's momentum, (1-μ) G + μ B; W -= η r O with O = NS(U / ‖U‖), where
     /// NS iterates X = a X + (b X Xᵀ + c (X Xᵀ)²) X, (a, b, c) = (3.4445, -4.7750, 2.0315), which brings all singular
     /// values near 1; r is [`MuonRate`].
+    ///
+    /// A step multiplies as much for a square weight of n columns as the passes of 5n rows through it do: for large batches.
     Muon {
         /// μ
         momentum: f64,
