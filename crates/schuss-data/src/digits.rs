@@ -29,6 +29,8 @@ pub fn digits() -> Data {
         test: None,
         test_is_split: false,
         image_shape: Some(vec![8, 8]),
+        class_names: None,
+        pictures: None,
     }
 }
 

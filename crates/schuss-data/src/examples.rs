@@ -5,6 +5,7 @@ use std::path::Path;
 use ndarray::{Array1, Array2, Axis};
 use schuss::{Dataset, Features, Result, Targets};
 
+use crate::Pictures;
 use crate::error;
 use crate::split::test_rows;
 
@@ -134,6 +135,10 @@ pub struct Data {
     pub test_is_split: bool,
     /// The shape of one example where that is not a plain row of features: `[28, 28]` for MNIST.
     pub image_shape: Option<Vec<usize>>,
+    /// The names of the classes, in their order, where they have any.
+    pub class_names: Option<Vec<String>>,
+    /// What happened to the files of a folder of pictures.
+    pub pictures: Option<Pictures>,
 }
 
 impl Data {
@@ -154,13 +159,14 @@ impl Data {
         }
         let whole_path = std::path::absolute(path).unwrap_or_else(|_| path.into());
         let name = whole_path.file_stem().map_or_else(|| "data".into(), |stem| stem.to_string_lossy().into_owned());
-        Ok(Self { name, train, test, test_is_split: false, image_shape })
+        Ok(Self { name, train, test, test_is_split: false, image_shape, class_names: None, pictures: None })
     }
 
     /// The same data with numbers to predict in place of classes.
     pub(crate) fn into_regression(mut self) -> Self {
         self.train.targets = self.train.targets.into_numbers();
         self.test = self.test.map(|test| Examples { targets: test.targets.into_numbers(), ..test });
+        self.class_names = None;
         self
     }
 
@@ -196,7 +202,7 @@ mod tests {
     fn numbered(labels: Vec<u32>) -> Data {
         let features = FeatureValues::F32(Array2::from_shape_fn((labels.len(), 1), |(row, _)| row as f32));
         let train = Examples { features, targets: TargetValues::Classes { labels, classes: 9 } };
-        Data { name: "numbered".into(), train, test: None, test_is_split: false, image_shape: None }
+        Data::of_parts(Path::new("numbered"), train, None, None).unwrap()
     }
 
     fn row_numbers(examples: &Examples) -> Vec<f32> {

@@ -36,6 +36,12 @@ pub fn read_idx_folder(folder: &Path) -> Result<Data> {
     Data::of_parts(folder, train, test, image_shape)
 }
 
+/// Whether this folder has any file of the names that are read.
+pub(crate) fn has_files(folder: &Path) -> bool {
+    let of_part = |part| ["images", "labels"].iter().any(|content| find(folder, part, content).is_some());
+    ["train", "t10k", "test"].into_iter().any(of_part)
+}
+
 /// The file of a part (`train`, `t10k`, `test`) with that content (`images`, `labels`), under any of its names.
 pub(crate) fn find(folder: &Path, part: &str, content: &str) -> Option<PathBuf> {
     file_names(part, content).map(|name| folder.join(name)).into_iter().find(|path| path.is_file())

@@ -1,4 +1,4 @@
-//! Where the examples come from: named sets, NPZ files, folders of IDX files; and how named sets are downloaded.
+//! Where the examples come from: named sets, NPZ files, folders of IDX files or of pictures; and how named sets are downloaded.
 //!
 //! [`open`] reads whatever DATA on the command line may be and gives [`Data`]: owned values, of which
 //! [`Examples::dataset`] makes the checked views that the core crate trains on. Files from outside are hostile: sizes
@@ -26,6 +26,7 @@ mod named;
 mod nearest;
 mod npy;
 mod npz;
+mod pictures;
 mod source;
 mod split;
 mod targets;
@@ -36,4 +37,5 @@ pub use fetch::{Progress, fetch};
 pub use idx::read_idx_folder;
 pub use named::NAMES;
 pub use npz::read_npz;
+pub use pictures::{Channels, Pictures, read_picture_folder};
 pub use source::{OpenOptions, open};

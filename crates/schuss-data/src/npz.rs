@@ -244,6 +244,8 @@ mod tests {
             test: Some(part(array![[9, 8, 7, 6]], vec![6])),
             test_is_split: false,
             image_shape: Some(vec![2, 2]),
+            class_names: None,
+            pictures: None,
         };
         assert_eq!(data, expected);
     }

@@ -7,7 +7,7 @@ use schuss::Result;
 
 use crate::named::{NAMES, NamedSet};
 use crate::nearest::nearest;
-use crate::{Data, Task, digits, error, read_idx_folder, read_npz};
+use crate::{Channels, Data, Task, digits, error, idx, pictures, read_idx_folder, read_npz, read_picture_folder};
 
 /// The environment variable that names a folder of named sets.
 const VARIABLE: &str = "SCHUSS_DATA";
@@ -19,10 +19,17 @@ pub struct OpenOptions {
     pub data_dir: Option<PathBuf>,
     /// What the targets are; otherwise it follows from their values.
     pub task: Option<Task>,
+    /// Height and width of all pictures of a folder of pictures; otherwise their most common size.
+    pub image_size: Option<(usize, usize)>,
+    /// The channels of a folder of pictures; otherwise grey if every picture is.
+    pub channels: Option<Channels>,
+    /// Whether a folder of pictures is read without those that cannot be decoded;
+    /// [`Pictures::skipped`](crate::Pictures::skipped) names them.
+    pub skip_bad: bool,
 }
 
-/// Opens `data`: one of [`NAMES`], the path of an `.npz` file ([`read_npz`]) or of a folder of IDX files
-/// ([`read_idx_folder`]). What has no test part in the file has none here: see [`Data::with_test_split`].
+/// Opens `data`: one of [`NAMES`], the path of an `.npz` file ([`read_npz`]), of a folder of IDX files
+/// ([`read_idx_folder`]), or of one with a folder of pictures for each class ([`read_picture_folder`]). What has no test part in the file has none here: see [`Data::with_test_split`].
 ///
 /// The four files of `mnist` and `fashion-mnist` are looked for in a folder of that name, in this order: in `data_dir`
 /// alone, if it is given; in `$SCHUSS_DATA`; in `./data`; in a `data` folder above the program (that of the
@@ -40,7 +47,7 @@ pub fn open(data: &str, options: &OpenOptions) -> Result<Data> {
         };
         Data { name: set.name.into(), ..read_idx_folder(&folder)? }
     } else {
-        open_path(data, options.task)?
+        open_path(data, options)?
     };
     Ok(if options.task == Some(Task::Regression) { opened.into_regression() } else { opened })
 }
@@ -50,20 +57,29 @@ pub(crate) fn default_folder() -> PathBuf {
     dirs::cache_dir().map_or_else(|| "data".into(), |cache| cache.join("schuss"))
 }
 
-fn open_path(data: &str, task: Option<Task>) -> Result<Data> {
+fn open_path(data: &str, options: &OpenOptions) -> Result<Data> {
     let path = Path::new(data);
     let names = NAMES.join(", ");
     if path.is_dir() {
-        read_idx_folder(path)
+        if idx::has_files(path) {
+            read_idx_folder(path)
+        } else if pictures::has_class_folders(path) {
+            read_picture_folder(path, options)
+        } else {
+            let problem = "no images here; expected IDX files, named as those of MNIST are (train-images-idx3-ubyte and \
+                           so on), or folders of pictures, one for each class";
+            Err(error::file(path, problem))
+        }
     } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz")) {
-        read_npz(path, task)
+        read_npz(path, options.task)
     } else if path.exists() {
         let problem = "this kind of file is not read; expected an .npz file with x_train and y_train, a folder of IDX \
-                       files, or a name";
+                       files or of pictures, or a name";
         Err(error::file(path, format!("{problem}: {names}")))
     } else {
         let hint = nearest(data, NAMES).map_or(String::new(), |name| format!("; {name} may have been meant"));
-        let problem = "no such data; expected the path of an .npz file or of a folder of IDX files, or a name";
+        let problem = "no such data; expected the path of an .npz file or of a folder of IDX files or of pictures, or a \
+                       name";
         Err(error::file(path, format!("{problem}: {names}{hint}")))
     }
 }
@@ -121,7 +137,7 @@ mod tests {
 
     #[test]
     fn mnist_is_read_from_the_repository() {
-        let data = open("mnist", &OpenOptions { data_dir: Some(repository_data()), task: None }).unwrap();
+        let data = open("mnist", &OpenOptions { data_dir: Some(repository_data()), ..OpenOptions::default() }).unwrap();
         assert_eq!((data.name.as_str(), data.image_shape.clone()), ("mnist", Some(vec![28, 28])));
         let test = data.test.clone().unwrap();
         for (part, rows, first) in [(&data.train, 60_000, [5, 0, 4]), (&test, 10_000, [7, 2, 1])] {
@@ -167,7 +183,7 @@ mod tests {
     #[test]
     fn a_given_folder_is_the_only_one() {
         let root = TempDir::new().unwrap();
-        let options = OpenOptions { data_dir: Some(root.path().into()), task: None };
+        let options = OpenOptions { data_dir: Some(root.path().into()), ..OpenOptions::default() };
         let looked_in = format!("{} (no train-images-idx3-ubyte.gz)\n", root.path().join("mnist").display());
         check_error("mnist", &options, &["mnist: not found; looked in\n", &looked_in]);
     }

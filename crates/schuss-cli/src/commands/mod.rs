@@ -81,7 +81,7 @@ fn threads(count: Option<usize>) -> Result<Threads> {
 /// The data set of this name or path.
 fn open_data(name: &str, data_dir: Option<PathBuf>, task: Option<&str>) -> Result<Data> {
     let task = task.map(|task| if task == "regression" { Task::Regression } else { Task::Classification });
-    let data = schuss_data::open(name, &OpenOptions { data_dir, task })?;
+    let data = schuss_data::open(name, &OpenOptions { data_dir, task, ..OpenOptions::default() })?;
     // Checked before anything is split off, so that a message counts rows as the file does.
     for (part, examples) in [("x_train, y_train", Some(&data.train)), ("x_test, y_test", data.test.as_ref())] {
         if let Some(Err(error)) = examples.map(|examples| examples.dataset().map(drop)) {
