@@ -56,16 +56,16 @@ pub(super) unsafe fn is_sparse<T: Real, const ROWS: usize>(
     columns: usize,
 ) -> bool {
     /// Tiles looked at, and inner indices of each.
-    const SAMPLE: [usize; 2] = [4, 64];
+    const SAMPLE: [usize; 2] = [16, 16];
     if !is_worth_while(rows.len(), columns, inner) || !a.strides.contains(&1) {
         return false;
     }
     let mut kept = 0;
     for tile in 0..SAMPLE[0] {
-        // From the middle of every quarter of the rows, and of every 64th of the inner indices.
-        let row = rows.start + (rows.len() - ROWS) * (2 * tile + 1) / (2 * SAMPLE[0]);
+        let row = rows.start + (rows.len() - ROWS) * tile / (SAMPLE[0] - 1) / ROWS * ROWS;
         for i in 0..SAMPLE[1] {
-            let k = inner * (2 * i + 1) / (2 * SAMPLE[1]);
+            // Others for each tile: what is zero may depend on both.
+            let k = inner * (i * SAMPLE[0] + tile) / (SAMPLE[0] * SAMPLE[1]);
             // SAFETY: by this function's contract.
             kept += usize::from((row..row + ROWS).any(|row| unsafe { *a.at(row, k) != T::ZERO }));
         }
