@@ -87,6 +87,19 @@ pub fn split() -> Split {
     METER.get().split
 }
 
+thread_local! {
+    static SKIPPED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The multiply-adds that the products begun by this thread have left out so far, their factors being zero.
+pub fn skipped() -> u64 {
+    SKIPPED.get()
+}
+
+pub(crate) fn add_skipped(count: u64) {
+    SKIPPED.set(SKIPPED.get() + count);
+}
+
 /// Does `work`, which is of this kind unless it is part of another that is being timed.
 #[inline]
 pub fn timed<R>(kind: Work, work: impl FnOnce() -> R) -> R {

@@ -21,8 +21,10 @@ pub trait Lanes: Copy + 'static {
     /// `a * b + c`, fused wherever the level has vectors, rounded twice on the portable one (a fused product without
     /// hardware is a call into libm).
     fn mul_add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;
-    /// `x < 0 ? 0 : x`
+    /// `x ≤ 0 ? 0 : x`; a NaN stays one.
     fn relu<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
+    /// `x`, +0 for -0.
+    fn without_negative_zero<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// `condition > 0 ? x : 0`
     fn where_positive<S: Simd>(simd: S, condition: Self::Vector<S>, x: Self::Vector<S>) -> Self::Vector<S>;
     /// The first `count` lanes, fewer than there are.
@@ -59,7 +61,7 @@ pub(crate) const fn lanes<S: Simd, T: Lanes>() -> usize {
 }
 
 macro_rules! impl_lanes {
-    ($real:ty, $vector:ident, $mask:ident, $splat:ident, $mul:ident, $add:ident, $mul_add:ident, $less_than:ident,
+    ($real:ty, $vector:ident, $mask:ident, $splat:ident, $mul:ident, $add:ident, $mul_add:ident, $less_than:ident, $at_most:ident,
      $select:ident, $between:ident, $index:ty, $load:ident, $store:ident, $transpose:ident) => {
         impl Lanes for $real {
             type Vector<S: Simd> = S::$vector;
@@ -75,7 +77,11 @@ macro_rules! impl_lanes {
             #[inline(always)]
             fn relu<S: Simd>(simd: S, x: S::$vector) -> S::$vector {
                 let zero = simd.$splat(0.0);
-                simd.$select(simd.$less_than(x, zero), zero, x)
+                simd.$select(simd.$at_most(x, zero), zero, x)
+            }
+            #[inline(always)]
+            fn without_negative_zero<S: Simd>(simd: S, x: S::$vector) -> S::$vector {
+                simd.$add(x, simd.$splat(0.0))
             }
             #[inline(always)]
             fn where_positive<S: Simd>(simd: S, condition: S::$vector, x: S::$vector) -> S::$vector {
@@ -137,6 +143,7 @@ impl_lanes!(
     add_f32s,
     mul_add_f32s,
     less_than_f32s,
+    less_than_or_equal_f32s,
     select_f32s,
     mask_between_m32s,
     u32,
@@ -153,6 +160,7 @@ impl_lanes!(
     add_f64s,
     mul_add_f64s,
     less_than_f64s,
+    less_than_or_equal_f64s,
     select_f64s,
     mask_between_m64s,
     u64,

@@ -96,7 +96,7 @@ impl<T: Real> RowProduct<'_, T> {
                 }
             }
             for (v, &sum) in sums.iter().enumerate() {
-                let sum = if self.relu { T::relu(simd, sum) } else { sum };
+                let sum = if self.relu { T::relu(simd, sum) } else { T::without_negative_zero(simd, sum) };
                 T::store(simd, None, self.y.as_mut_ptr().add(column + v * lanes), sum);
             }
         }

@@ -10,7 +10,7 @@ use crate::{Activation, Error, Features, Layer, Model, Real, Result, Threads};
 ///
 /// Its weights are kept transposed, so that the inputs of a layer that are zero (blank pixels, silent ReLUs) cost
 /// nothing: their weights are not even read. A prediction allocates nothing after a thread's first, if its example lies in
-/// one piece, and equals that of [`Model::predict`] to the last bit (but for the sign of a zero).
+/// one piece, and equals that of [`Model::predict`] to the last bit.
 ///
 /// ```
 /// use schuss::{Activation, Features, Init, Loss, Model, Network, Predictor, Task};

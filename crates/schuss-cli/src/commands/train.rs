@@ -6,6 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use schuss::{Control, Error, Event, Isa, Metrics, Model, Products, Real, Threads, weights_sha256};
 use schuss_data::Data;
+use schuss_kernels::meter::skipped;
 use schuss_kernels::{Bf16, Burst};
 use serde_json::{Value, json};
 
@@ -127,7 +128,10 @@ struct Reporter<'a> {
     epoch_seconds: f64,
     train_seconds: f64,
     step_operations: f64,
+    /// Executed: without those that were left out for a zero factor.
     operations: f64,
+    examples: f64,
+    skipped: u64,
     has_diverged: bool,
     /// Of the training and of the test data.
     last: (Option<Metrics>, Option<Metrics>),
@@ -162,6 +166,8 @@ impl<'a> Reporter<'a> {
             train_seconds: 0.0,
             step_operations: model.network.step_operations(1),
             operations: 0.0,
+            examples: 0.0,
+            skipped: 0,
             has_diverged: false,
             last: (None, None),
             threads,
@@ -220,6 +226,7 @@ impl<'a> Reporter<'a> {
             Event::EpochStarted { epoch } => {
                 self.bar.set_message(format!("epoch {epoch}"));
                 self.epoch_start = Instant::now();
+                self.skipped = skipped();
                 self.clocked = Some(Clocked::start());
             }
             Event::Step { step, rows, loss } => {
@@ -241,12 +248,14 @@ impl<'a> Reporter<'a> {
                 }
                 self.bar.inc(rows as u64);
                 self.operations += self.step_operations * rows as f64;
+                self.examples += rows as f64;
             }
             Event::StepsFinished { .. } => {
                 self.clocked.take().map(Clocked::stop);
                 let seconds = self.epoch_start.elapsed().as_secs_f64();
                 self.epoch_seconds += seconds;
                 self.train_seconds += seconds;
+                self.operations -= 2.0 * (skipped() - self.skipped) as f64;
             }
             Event::Epoch { epoch, train, test } => {
                 let line = events::epoch(epoch, train, test, self.epoch_seconds);
@@ -277,7 +286,9 @@ impl<'a> Reporter<'a> {
 
     /// What the steps made of the machine, for the last event and the last lines.
     fn speed(&self) -> (Value, String) {
-        let rate = self.operations / self.train_seconds.max(f64::MIN_POSITIVE) / 1e9;
+        let seconds = self.train_seconds.max(f64::MIN_POSITIVE);
+        let [rate, examples] = [self.operations / seconds / 1e9, self.examples / seconds];
+        let left_out = 1.0 - self.operations / (self.step_operations * self.examples).max(1.0);
         let peak = (self.peak)(self.threads);
         let share = rate / peak;
         let parts = parts(self.spent);
@@ -287,11 +298,16 @@ impl<'a> Reporter<'a> {
             "gflops": events::number(rate),
             "peak_gflops": events::number(peak),
             "share_of_peak": events::number(share),
+            "left_out": events::number(left_out),
+            "examples_per_s": events::number(examples),
         });
         if self.spent.total > 0 {
             value["time"] = split.into();
         }
-        let mut text = format!("{rate:.0} GFLOP/s, {:.0} % of the FMA peak", 100.0 * share);
+        let mut text = format!("{examples:.0} examples/s, {rate:.0} GFLOP/s, {:.0} % of the FMA peak", 100.0 * share);
+        if left_out >= 0.005 {
+            text += &format!(" ({:.0} % of the operations left out: zeros)", 100.0 * left_out);
+        }
         if self.spent.total > 0 {
             text += &format!("; {}", describe(self.spent));
         }

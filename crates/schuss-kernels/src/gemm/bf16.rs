@@ -49,6 +49,11 @@ mod avx512 {
         }
 
         #[inline(always)]
+        fn is_zero(unit: u32) -> bool {
+            unit & 0x7fff_7fff == 0
+        }
+
+        #[inline(always)]
         unsafe fn units(
             _: V4,
             a: Operand<f32>,

@@ -11,18 +11,23 @@
 //! An element of `c` is therefore a sum in the order of the inner index, begun with the bias: it does not depend on its
 //! row, its column, the other rows, or the number of threads, which share out the elements of `c`.
 //!
+//! Where a factor is zero in all rows of a tile, the tile leaves that inner index out ([`zeros`]), which changes no bit:
+//! sums of finite numbers do not depend on it, and no result is a negative zero.
+//!
 //! [`tile`] multiplies, [`pack`] lays `b` out for it, [`bf16`] does both with pairs of 16-bit numbers.
 
 mod bf16;
 mod pack;
 mod tile;
+mod zeros;
 
 use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::atomic::AtomicU64;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use crate::meter::{Work, timed};
+use crate::meter::{Work, add_skipped, timed};
 use crate::{Isa, Real, Threads};
 pub(crate) use bf16::{burst as bf16_burst, has_bf16};
 use pack::Memory;
@@ -89,6 +94,10 @@ pub enum Fused<'a, T> {
 /// Overwrites `c` (m, n) with the product of `a` (m, k) and `b` (k, n), and what it is fused with. Any strides for `a`
 /// and `b`; the columns of `c` and of a mask are contiguous.
 ///
+/// Elements that are zero are +0. Zeros of `a`, or of `b` where the product is fused with nothing, may be left out: an
+/// element is the same as if they were not, unless they stand against an infinity or a NaN, which they may or may not turn
+/// into a NaN. [`meter::skipped`](crate::meter::skipped) counts what was left out.
+///
 /// # Panics
 /// The shapes do not fit together, or columns are not contiguous.
 pub fn gemm<T: Real>(compute: &Compute, a: ArrayView2<T>, b: ArrayView2<T>, fused: Fused<T>, c: ArrayViewMut2<T>) {
@@ -118,6 +127,7 @@ fn gemm_at<T: Real>(
     let product = Product::new(a, b, fused, &mut c);
     let is_bf16 = compute.products == Products::Bf16 && T::NAME == f32::NAME && bf16::is_available(isa);
     let [row_parts, column_parts] = grid(compute.threads.parts(m * n * k, SMALLEST_PART), [m, n]);
+    let skipped = AtomicU64::new(0);
     compute.threads.for_each(row_parts * column_parts, |part| {
         let rows = share(m, ROW_UNIT, row_parts, part / column_parts);
         let columns = share(n, COLUMN_UNIT, column_parts, part % column_parts);
@@ -125,11 +135,12 @@ fn gemm_at<T: Real>(
             return;
         }
         MEMORY.with_borrow_mut(|memory| {
-            let part = Part { product, rows, columns, memory };
+            let part = Part { product, rows, columns, memory, skipped: &skipped };
             // The kernels are compiled for the level only where they are inlined, hence no closure below this one.
             if is_bf16 { bf16::run(part) } else { isa.run(Exact(part)) }
         });
     });
+    add_skipped(skipped.into_inner());
 }
 
 /// Cuts an (m, n) result for `parts` threads: least work in the largest part, its share of the packing included.

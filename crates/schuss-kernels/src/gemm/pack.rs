@@ -12,6 +12,8 @@ use crate::real::lanes;
 
 /// The largest packed panel in bytes: K_BLOCK rows of three 64-byte vectors.
 const PANEL_BYTES: usize = K_BLOCK * 192;
+/// The largest tile of `c`: 8 rows of three 64-byte vectors.
+const TILE_BYTES: usize = 8 * 192;
 
 #[derive(Clone, Copy)]
 #[repr(align(64))]
@@ -21,11 +23,14 @@ struct CacheLine(#[expect(dead_code, reason = "memory that is read through point
 pub(super) struct Memory {
     panel: Vec<CacheLine>,
     units: Vec<CacheLine>,
+    turned: Vec<CacheLine>,
+    lists: Vec<u16>,
+    counts: Vec<u16>,
 }
 
 impl Memory {
     pub(super) const fn new() -> Self {
-        Self { panel: Vec::new(), units: Vec::new() }
+        Self { panel: Vec::new(), units: Vec::new(), turned: Vec::new(), lists: Vec::new(), counts: Vec::new() }
     }
 
     /// Room for a panel of `b`.
@@ -36,6 +41,20 @@ impl Memory {
     /// Room for this many units of `a`.
     pub(super) fn units<U>(&mut self, count: usize) -> *mut U {
         grow(&mut self.units, count * size_of::<U>())
+    }
+
+    /// Room for a tile of `c`.
+    pub(super) fn turned<U>(&mut self) -> *mut U {
+        grow(&mut self.turned, TILE_BYTES)
+    }
+
+    /// For so many tiles, room for the indices of K_BLOCK units each, and their counts.
+    pub(super) fn lists(&mut self, tiles: usize) -> [&mut [u16]; 2] {
+        if self.counts.len() < tiles {
+            self.lists.resize(tiles * K_BLOCK, 0);
+            self.counts.resize(tiles, 0);
+        }
+        [&mut self.lists[..tiles * K_BLOCK], &mut self.counts[..tiles]]
     }
 }
 

@@ -1,6 +1,7 @@
 use ndarray::{Array2, ShapeBuilder, s};
 
 use super::*;
+use crate::meter;
 
 /// Small whole numbers: every product and sum is exact, in bfloat16 too, so that kernels must equal the plain triple
 /// loop.
@@ -91,6 +92,12 @@ impl<T: Real> Case<T> {
     }
 }
 
+/// Every NaN the same, +0 and -0 not.
+fn bits<'a, T: Real>(numbers: impl IntoIterator<Item = &'a T>) -> Vec<u64> {
+    let bits = |x: &T| if x.to_f64().is_nan() { u64::MAX } else { x.to_f64().to_bits() };
+    numbers.into_iter().map(bits).collect()
+}
+
 #[track_caller]
 fn check<T: Real>([m, n, k]: [usize; 3], [ta, tb]: [bool; 2], with: With) {
     let whole = Case::<T>::new(whole_numbers(m, k, ta), whole_numbers(k, n, tb), with);
@@ -101,11 +108,15 @@ fn check<T: Real>([m, n, k]: [usize; 3], [ta, tb]: [bool; 2], with: With) {
         let one = fractional.product(kernel, 1, 0..m);
         for threads in [1, 2, 5] {
             assert_eq!(whole.product(kernel, threads, 0..m), expected, "{threads} threads, {what}");
-            assert_eq!(fractional.product(kernel, threads, 0..m), one, "bits at {threads} threads, {what}");
+            assert_eq!(
+                bits(&fractional.product(kernel, threads, 0..m)),
+                bits(&one),
+                "bits at {threads} threads, {what}"
+            );
         }
         for row in [0, m / 2, m.saturating_sub(1)].into_iter().filter(|&row| row < m) {
             let alone = fractional.product(kernel, 1, row..row + 1);
-            assert_eq!(alone.row(0), one.row(row), "row {row} alone, {what}");
+            assert_eq!(bits(alone.row(0)), bits(one.row(row)), "row {row} alone, {what}");
         }
     }
 }
@@ -147,6 +158,153 @@ fn ragged_shapes_layouts_and_threads_at_every_level() {
     }
     if !bf16::is_available(Isa::highest()) {
         eprintln!("this machine lacks AVX512-BF16: its kernel was not run");
+    }
+}
+
+/// Which elements of a matrix are zero.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Zeros {
+    Nowhere,
+    Columns,
+    Tiles,
+    /// -0 and +0.
+    Signed,
+    Scattered,
+    Everywhere,
+    /// Columns, and NaN elsewhere.
+    BesideNan,
+    /// Columns, and products too small for any number but zero elsewhere.
+    BesideTiny,
+}
+
+impl Zeros {
+    /// At (row, inner index).
+    fn put<T: Real>(self, x: &mut T, i: usize, k: usize) {
+        let is_zero = match self {
+            Self::Nowhere => false,
+            Self::Columns | Self::BesideNan | Self::BesideTiny => !k.is_multiple_of(3),
+            Self::Tiles | Self::Signed => (i / 8 + k / 5).is_multiple_of(2),
+            Self::Scattered => (i * 7919 + k * 104_729) % 101 < 50,
+            Self::Everywhere => true,
+        };
+        if is_zero {
+            *x = if self == Self::Signed && k.is_multiple_of(2) { -T::ZERO } else { T::ZERO };
+        } else if self == Self::BesideNan && (i + k).is_multiple_of(39) {
+            *x = T::from_f64(f64::NAN);
+        } else if self == Self::BesideTiny {
+            *x = T::from_f64(x.to_f64().signum() * if T::NAME == f32::NAME { 1e-30 } else { 1e-200 });
+        }
+    }
+}
+
+/// In `a`, or else in `b`.
+#[track_caller]
+fn check_zeros<T: Real>([m, n, k]: [usize; 3], [ta, tb]: [bool; 2], with: With, zeros: Zeros, in_a: bool) {
+    let put = |mut case: Case<T>| {
+        match in_a {
+            true => case.a.indexed_iter_mut().for_each(|((i, k), x)| zeros.put(x, i, k)),
+            false => case.b.indexed_iter_mut().for_each(|((k, j), x)| zeros.put(x, j, k)),
+        }
+        if zeros == Zeros::BesideTiny {
+            let other = if in_a { &mut case.b } else { &mut case.a };
+            other
+                .mapv_inplace(|x| T::from_f64(x.to_f64().signum() * if T::NAME == f32::NAME { 1e-30 } else { 1e-200 }));
+        }
+        case.bias.iter_mut().step_by(3).for_each(|bias| *bias = -T::ZERO);
+        case
+    };
+    let whole = put(Case::new(whole_numbers(m, k, ta), whole_numbers(k, n, tb), with));
+    let fractional = put(Case::new(fractions(m, k, ta), fractions(k, n, tb), with));
+    let has_whole = ![Zeros::BesideNan, Zeros::BesideTiny].contains(&zeros);
+    let expected = whole.expected();
+    for kernel in kernels::<T>() {
+        let what = format!("{kernel:?}, {with:?}, {m}x{n}x{k}, {zeros:?}, in a: {in_a}, transposed: {ta} {tb}");
+        // A few rows leave nothing out.
+        let few = (0..m).step_by(25).map(|row| row..(row + 25).min(m));
+        let plain: Vec<_> = few.flat_map(|rows| bits(&fractional.product(kernel, 1, rows))).collect();
+        for threads in [1, 2, 5] {
+            let before = meter::skipped();
+            assert_eq!(bits(&fractional.product(kernel, threads, 0..m)), plain, "{threads} threads, {what}");
+            let skipped = meter::skipped() - before;
+            let is_skipped = match zeros {
+                Zeros::Nowhere | Zeros::Scattered => Some(false).filter(|_| kernel.0 != Isa::Portable),
+                Zeros::Columns | Zeros::Everywhere => Some(in_a || matches!(with, With::Nothing)),
+                _ => None,
+            };
+            if let (1, Some(is_skipped)) = (threads, is_skipped) {
+                assert_eq!(skipped > 0, is_skipped, "left out {skipped} of {}, {what}", m * n * k);
+            }
+            assert!(skipped <= (m * n * k) as u64, "left out {skipped}, {what}");
+            if has_whole {
+                assert_eq!(whole.product(kernel, threads, 0..m), expected, "{threads} threads, {what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn zeros_that_are_left_out_change_no_bit() {
+    use Zeros::*;
+    for zeros in [Nowhere, Columns, Tiles, Signed, Scattered, Everywhere, BesideNan, BesideTiny] {
+        for shape in [[64, 64, 64], [70, 97, 131], [65, 66, 1100]] {
+            for layout in [[false, false], [false, true], [true, false], [true, true]] {
+                for (with, in_a) in [(With::Nothing, true), (With::BiasRelu, true), (With::Nothing, false)] {
+                    check_zeros::<f32>(shape, layout, with, zeros, in_a);
+                }
+                check_zeros::<f32>(shape, layout, With::ReluMask, zeros, true);
+                check_zeros::<f64>(shape, layout, With::Bias, zeros, true);
+                check_zeros::<f64>(shape, layout, With::Nothing, zeros, false);
+            }
+        }
+    }
+}
+
+/// Operands that are parts of others, turned round, or one number again and again.
+#[test]
+fn any_strides() {
+    let [m, n, k] = [67, 70, 131];
+    let a = whole_numbers::<f32>(2 * m, 3 * k, false);
+    let b = whole_numbers::<f32>(3 * k, 2 * n, true);
+    for (step_m, step_n, step_k) in [(2, 2, 3), (-2, 1, -3), (1, -2, 3), (2, -1, -1)] {
+        let mut a = a.clone().slice_move(s![..;step_m, ..;step_k]).slice_move(s![..m, ..k]);
+        let mut b = b.clone().slice_move(s![..;step_k, ..;step_n]).slice_move(s![..k, ..n]);
+        for zeros in [Zeros::Nowhere, Zeros::Columns] {
+            a.indexed_iter_mut().for_each(|((i, k), x)| zeros.put(x, i, k));
+            b.indexed_iter_mut().for_each(|((k, j), x)| zeros.put(x, j, k));
+            let case = Case::new(a.clone(), b.clone(), With::Nothing);
+            assert_eq!(case.a.strides(), a.strides());
+            let expected = case.expected();
+            for kernel in kernels::<f32>() {
+                assert_eq!(case.product(kernel, 2, 0..m), expected, "{kernel:?}, {step_m}, {step_n}, {step_k}");
+            }
+        }
+    }
+    let [row, column] = [whole_numbers::<f32>(1, k, false), whole_numbers::<f32>(k, 1, false)];
+    let [a, b] = [row.broadcast((m, k)).unwrap(), column.broadcast((k, n)).unwrap()];
+    let expected = row.dot(&column)[(0, 0)];
+    for (isa, products) in kernels::<f32>() {
+        let mut c = Array2::from_elem((m, n), f32::NAN);
+        gemm_at(isa, &Compute { threads: Threads::ONE, products }, a, b, Fused::Nothing, c.view_mut());
+        assert!(c.iter().all(|&x| x == expected), "{isa:?}, {products:?}");
+    }
+}
+
+/// What is not finite stays where it belongs.
+#[test]
+fn nan_and_infinity_reach_their_row_and_no_other() {
+    let mut a = whole_numbers::<f32>(40, 70, false);
+    (a[(3, 5)], a[(9, 0)]) = (f32::NAN, f32::NEG_INFINITY);
+    let b = Array2::from_elem((70, 66), 1.0);
+    for with in [With::Nothing, With::Bias, With::BiasRelu] {
+        let case = Case::new(a.clone(), b.clone(), with);
+        for kernel in kernels::<f32>() {
+            let c = case.product(kernel, 2, 0..40);
+            assert!(c.row(3).iter().all(|x| x.is_nan()), "{kernel:?}, {with:?}");
+            let infinity = if matches!(with, With::BiasRelu) { 0.0 } else { f32::NEG_INFINITY };
+            assert!(c.row(9).iter().all(|&x| x == infinity), "{kernel:?}, {with:?}");
+            let others = c.rows().into_iter().enumerate().filter(|(row, _)| ![3, 9].contains(row));
+            assert!(others.flat_map(|(_, row)| row.to_vec()).all(f32::is_finite), "{kernel:?}, {with:?}");
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! The innermost loop: tiles of `c` whose sums stay in registers.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 use pulp::{Simd, WithSimd};
 
 use super::pack::{Memory, pack};
+use super::zeros::{Lists, is_sparse, is_worth_while, lists};
 use super::{Fused, K_BLOCK};
 use crate::Real;
 use crate::elementwise::prefetch_line;
@@ -21,6 +23,10 @@ pub(super) struct Operand<T> {
 impl<T> Operand<T> {
     fn new(view: ArrayView2<T>) -> Self {
         Self { pointer: view.as_ptr(), strides: [view.strides()[0], view.strides()[1]] }
+    }
+
+    fn transposed(self) -> Self {
+        Self { pointer: self.pointer, strides: [self.strides[1], self.strides[0]] }
     }
 
     /// # Safety
@@ -41,6 +47,8 @@ pub(super) struct Product<T> {
     fused: FusedPointer<T>,
     c: *mut T,
     c_stride: isize,
+    /// Whether `a`, `b` and their product are the transposes of what was asked for: `c` has rows and columns swapped.
+    is_turned: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -66,7 +74,20 @@ impl<T: Real> Product<T> {
             Fused::ReluMask(mask) => FusedPointer::ReluMask(Operand::new(mask)),
         };
         let inner = a.ncols();
-        Self { a: Operand::new(a), b: Operand::new(b), inner, fused, c: c.as_mut_ptr(), c_stride: c.strides()[0] }
+        Self {
+            a: Operand::new(a),
+            b: Operand::new(b),
+            inner,
+            fused,
+            c: c.as_mut_ptr(),
+            c_stride: c.strides()[0],
+            is_turned: false,
+        }
+    }
+
+    /// The same product as `cᵀ = bᵀ·aᵀ`, the same bits.
+    fn turned(self) -> Self {
+        Self { a: self.b.transposed(), b: self.a.transposed(), is_turned: !self.is_turned, ..self }
     }
 }
 
@@ -76,6 +97,8 @@ pub(super) struct Part<'m, T> {
     pub(super) rows: Range<usize>,
     pub(super) columns: Range<usize>,
     pub(super) memory: &'m mut Memory,
+    /// Multiply-adds that are left out are added to this.
+    pub(super) skipped: &'m AtomicU64,
 }
 
 /// What is multiplied, and how: the element of the operands, or a pair of them, for one step of the inner loop.
@@ -94,6 +117,9 @@ pub(super) trait Arithmetic<S: Simd> {
 
     /// `sum + a·b`
     fn mul_add(simd: S, a: Self::Factors, b: Self::Factors, sum: Vector<S, Self>) -> Vector<S, Self>;
+
+    /// Whether products with `unit` are zero, or NaN.
+    fn is_zero(unit: Self::Unit) -> bool;
 
     /// The block (`rows`, `k`) of `a` in units, its first one at (0, 0).
     ///
@@ -121,6 +147,43 @@ pub(super) trait Arithmetic<S: Simd> {
     );
 }
 
+/// The units of a tile that are multiplied, in their order.
+trait Units {
+    fn count(&self) -> usize;
+
+    /// The `i`th; none where it follows the one before.
+    ///
+    /// # Safety
+    /// There are more than `i`.
+    unsafe fn at(&self, i: usize) -> Option<usize>;
+}
+
+impl Units for Range<usize> {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.end
+    }
+
+    #[inline(always)]
+    unsafe fn at(&self, _: usize) -> Option<usize> {
+        None
+    }
+}
+
+/// Those of a list.
+impl Units for (*const u16, usize) {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.1
+    }
+
+    #[inline(always)]
+    unsafe fn at(&self, i: usize) -> Option<usize> {
+        // SAFETY: by this function's contract.
+        unsafe { Some(*self.0.add(i) as usize) }
+    }
+}
+
 type Vector<S, A> = <<A as Arithmetic<S>>::Real as crate::real::Lanes>::Vector<S>;
 type Mask<S, A> = <<A as Arithmetic<S>>::Real as crate::real::Lanes>::Mask<S>;
 
@@ -141,6 +204,11 @@ impl<S: Simd, T: Real> Arithmetic<S> for Exact<'_, T> {
     #[inline(always)]
     fn mul_add(simd: S, a: T::Vector<S>, b: T::Vector<S>, sum: T::Vector<S>) -> T::Vector<S> {
         T::mul_add(simd, a, b, sum)
+    }
+
+    #[inline(always)]
+    fn is_zero(unit: T) -> bool {
+        unit == T::ZERO
     }
 
     #[inline(always)]
@@ -204,6 +272,9 @@ struct Panel<U, T, M> {
     end: End<T>,
     /// The first element of the panel's columns in row 0.
     c: *mut T,
+    /// Room for a tile, if `c` is turned over.
+    turned: Option<*mut T>,
+    columns: usize,
     /// The lanes of its last vector, unless they are all.
     tail: Option<M>,
 }
@@ -217,11 +288,35 @@ impl<T: Real> Part<'_, T> {
         simd: S,
     ) {
         let lanes = lanes::<S, T>();
-        let Self { product, rows, columns, memory } = self;
+        let Self { mut product, mut rows, mut columns, memory, skipped } = self;
+        // Room for whatever the zeros may ask for, so that it does not have to be made when there are some.
+        if is_worth_while(rows.len().max(columns.len()), rows.len().min(columns.len()), product.inner) {
+            let most = rows.len().max(columns.len());
+            memory.lists(most / ROWS);
+            if A::INNER > 1 {
+                let units = product.inner.min(K_BLOCK).div_ceil(A::INNER).next_multiple_of(16);
+                memory.units::<A::Unit>(units * most.next_multiple_of(16));
+            }
+        }
+        // SAFETY: as for this function.
+        let mut has_zeros = unsafe { is_sparse::<T, ROWS>(product.a, &rows, product.inner, columns.len()) };
+        if !has_zeros && matches!(product.fused, FusedPointer::Nothing) {
+            // SAFETY: as for this function.
+            has_zeros = unsafe { is_sparse::<T, ROWS>(product.b.transposed(), &columns, product.inner, rows.len()) };
+            if has_zeros {
+                product = product.turned();
+                (rows, columns) = (columns, rows);
+            }
+        }
         for k in (0..product.inner.max(1)).step_by(K_BLOCK) {
             let k = k..(k + K_BLOCK).min(product.inner);
             // SAFETY: as for this function.
             let a = unsafe { A::units(simd, product.a, &rows, &k, memory) };
+            // SAFETY: `a` holds the units.
+            let lists = has_zeros.then(|| unsafe { lists::<S, A, ROWS>(a, rows.len(), k.len(), memory) }).flatten();
+            if let Some(lists) = lists {
+                skipped.fetch_add((lists.skipped * ROWS * columns.len()) as u64, Ordering::Relaxed);
+            }
             let mut column = columns.start;
             while column < columns.end {
                 // The widest panel that the columns fill, but for the end of its last vector.
@@ -229,13 +324,20 @@ impl<T: Real> Part<'_, T> {
                 let vectors = [VECTORS, 2, 1].into_iter().find(|&vectors| vectors <= left).unwrap_or(1);
                 let columns = column..(column + vectors * lanes).min(columns.end);
                 column = columns.end;
-                let b = memory.panel();
+                let [b, turned] = [memory.panel(), memory.turned()];
                 // SAFETY: as for this function.
                 unsafe {
                     match vectors {
-                        1 => product.panel::<S, A, ROWS, 1>(simd, a, b, &rows, &k, &columns),
-                        2 => product.panel::<S, A, ROWS, 2>(simd, a, b, &rows, &k, &columns),
-                        _ => product.panel::<S, A, ROWS, VECTORS>(simd, a, b, &rows, &k, &columns),
+                        1 => product.panel::<S, A, ROWS, 1>(simd, (a, lists), [b, turned.cast()], &rows, &k, &columns),
+                        2 => product.panel::<S, A, ROWS, 2>(simd, (a, lists), [b, turned.cast()], &rows, &k, &columns),
+                        _ => product.panel::<S, A, ROWS, VECTORS>(
+                            simd,
+                            (a, lists),
+                            [b, turned.cast()],
+                            &rows,
+                            &k,
+                            &columns,
+                        ),
                     }
                 }
             }
@@ -246,13 +348,13 @@ impl<T: Real> Part<'_, T> {
 impl<T: Real> Product<T> {
     /// # Safety
     /// `a` holds the units of (`rows`, `k`), `b` has room for those of (`k`, `columns`), which are at most `VECTORS`
-    /// vectors; nothing else accesses this region of `c`.
+    /// vectors, `turned` for a tile; nothing else accesses this region of `c`.
     #[inline(always)]
     unsafe fn panel<S: Simd, A: Arithmetic<S, Real = T>, const ROWS: usize, const VECTORS: usize>(
         &self,
         simd: S,
-        a: Operand<A::Unit>,
-        b: *mut A::Unit,
+        (a, lists): (Operand<A::Unit>, Option<Lists>),
+        [b, turned]: [*mut A::Unit; 2],
         rows: &Range<usize>,
         k: &Range<usize>,
         columns: &Range<usize>,
@@ -275,49 +377,75 @@ impl<T: Real> Product<T> {
                     FusedPointer::ReluMask(mask) if is_last => End::Mask(mask.at(0, columns.start), mask.strides[0]),
                     _ => End::Store,
                 },
-                c: self.c.add(columns.start),
+                c: if self.is_turned {
+                    self.c.offset(columns.start as isize * self.c_stride)
+                } else {
+                    self.c.add(columns.start)
+                },
+                turned: self.is_turned.then_some(turned.cast()),
+                columns: columns.len(),
                 tail: (!columns.len().is_multiple_of(lanes)).then(|| T::first_lanes(simd, columns.len() % lanes)),
             }
         };
         let mut row = rows.start;
         // SAFETY: as for this function; the tiles stay within the rows.
         unsafe {
-            let a_at = |row: usize| a.at(row - rows.start, 0);
+            let a_at = |row: usize| (a.at(row - rows.start, 0), a.strides);
+            if let Some(lists) = lists {
+                while row + ROWS <= rows.end {
+                    let list = lists.of((row - rows.start) / ROWS);
+                    self.tile::<S, A, _, ROWS, VECTORS>(simd, a_at(row), list, row, &panel);
+                    row += ROWS;
+                }
+            }
+            let all = 0..panel.units;
             while row + ROWS <= rows.end {
-                self.tile::<S, A, ROWS, VECTORS>(simd, a_at(row), a.strides, row, &panel);
+                self.tile::<S, A, _, ROWS, VECTORS>(simd, a_at(row), all.clone(), row, &panel);
                 row += ROWS;
             }
             if row + 4 <= rows.end {
-                self.tile::<S, A, 4, VECTORS>(simd, a_at(row), a.strides, row, &panel);
+                self.tile::<S, A, _, 4, VECTORS>(simd, a_at(row), all.clone(), row, &panel);
                 row += 4;
             }
             if row + 2 <= rows.end {
-                self.tile::<S, A, 2, VECTORS>(simd, a_at(row), a.strides, row, &panel);
+                self.tile::<S, A, _, 2, VECTORS>(simd, a_at(row), all.clone(), row, &panel);
                 row += 2;
             }
             if row < rows.end {
-                self.tile::<S, A, 1, VECTORS>(simd, a_at(row), a.strides, row, &panel);
+                self.tile::<S, A, _, 1, VECTORS>(simd, a_at(row), all, row, &panel);
             }
         }
     }
 
     /// # Safety
-    /// `a` points to the first unit of `row`, of `ROWS` that lie within the part; the panel is `VECTORS` vectors wide.
+    /// `a` points to the first unit of `row`, of `ROWS` that lie within the part; the panel is `VECTORS` vectors wide;
+    /// `units` are some of those of the panel.
     #[inline(always)]
-    unsafe fn tile<S: Simd, A: Arithmetic<S, Real = T>, const ROWS: usize, const VECTORS: usize>(
+    unsafe fn tile<S: Simd, A: Arithmetic<S, Real = T>, U: Units, const ROWS: usize, const VECTORS: usize>(
         &self,
         simd: S,
-        mut a: *const A::Unit,
-        a_strides: [isize; 2],
+        (first, a_strides): (*const A::Unit, [isize; 2]),
+        units: U,
         row: usize,
         panel: &Panel<A::Unit, T, Mask<S, A>>,
     ) {
         let lanes = lanes::<S, T>();
         let mut sums = [[T::splat(simd, T::ZERO); VECTORS]; ROWS];
         // SAFETY: as for this function: rows, columns and units stay within the operands; `tail` keeps the last vector
-        // within its row.
+        // within its row; in `turned` there is room for the tile.
         unsafe {
-            let c = panel.c.offset(row as isize * self.c_stride);
+            let (c, c_stride) = match panel.turned {
+                None => (panel.c.offset(row as isize * self.c_stride), self.c_stride),
+                Some(turned) => (turned, (VECTORS * lanes) as isize),
+            };
+            if let (Some(_), Begin::Sums) = (panel.turned, panel.begin) {
+                for column in 0..panel.columns {
+                    let from = panel.c.offset(column as isize * self.c_stride).add(row);
+                    for r in 0..ROWS {
+                        *c.offset(r as isize * c_stride).add(column) = *from.add(r);
+                    }
+                }
+            }
             match panel.begin {
                 Begin::Zero => {}
                 Begin::Bias(bias) => {
@@ -333,7 +461,7 @@ impl<T: Real> Product<T> {
                     for (r, sums) in sums.iter_mut().enumerate() {
                         for (v, sum) in sums.iter_mut().enumerate() {
                             let tail = if v + 1 == VECTORS { panel.tail } else { None };
-                            *sum = T::load(simd, tail, c.offset(r as isize * self.c_stride).add(v * lanes));
+                            *sum = T::load(simd, tail, c.offset(r as isize * c_stride).add(v * lanes));
                         }
                     }
                 }
@@ -342,17 +470,28 @@ impl<T: Real> Product<T> {
             // What the end of the tile needs, and the beginning of the next, comes while the sums are made.
             let ahead = if matches!(panel.begin, Begin::Sums) { ROWS } else { 0 };
             let is_long = panel.units >= 64;
-            for r in 0..if is_long { ROWS } else { 0 } {
-                for v in 0..VECTORS {
-                    let to = panel.c.wrapping_offset((row + r + ahead) as isize * self.c_stride);
-                    prefetch_line(to.wrapping_add(v * lanes));
-                    if let End::Mask(mask, stride) = panel.end {
-                        prefetch_line(mask.wrapping_offset((row + r) as isize * stride).wrapping_add(v * lanes));
+            if panel.turned.is_some() {
+                for column in 0..panel.columns {
+                    prefetch_line(panel.c.wrapping_offset(column as isize * self.c_stride).wrapping_add(row));
+                }
+            } else {
+                for r in 0..if is_long { ROWS } else { 0 } {
+                    for v in 0..VECTORS {
+                        let to = panel.c.wrapping_offset((row + r + ahead) as isize * self.c_stride);
+                        prefetch_line(to.wrapping_add(v * lanes));
+                        if let End::Mask(mask, stride) = panel.end {
+                            prefetch_line(mask.wrapping_offset((row + r) as isize * stride).wrapping_add(v * lanes));
+                        }
                     }
                 }
             }
+            let mut a = first;
             let mut b = panel.b.cast::<A::Factors>();
-            for _ in 0..panel.units {
+            for i in 0..units.count() {
+                if let Some(unit) = units.at(i) {
+                    a = first.offset(unit as isize * a_strides[1]);
+                    b = panel.b.cast::<A::Factors>().add(unit * VECTORS);
+                }
                 let factors: [A::Factors; VECTORS] = std::array::from_fn(
                     #[inline(always)]
                     |v| b.add(v).read_unaligned(),
@@ -363,13 +502,17 @@ impl<T: Real> Product<T> {
                         *sum = A::mul_add(simd, x, factor, *sum);
                     }
                 }
-                b = b.add(VECTORS);
-                // Beyond the operand after the last unit, which is never read.
+                // Beyond the operands after the last unit, which is never read.
+                b = b.wrapping_add(VECTORS);
                 a = a.wrapping_offset(a_strides[1]);
             }
 
             match panel.end {
-                End::Store => {}
+                End::Store => {
+                    for sum in sums.as_flattened_mut() {
+                        *sum = T::without_negative_zero(simd, *sum);
+                    }
+                }
                 End::Relu => {
                     for sum in sums.as_flattened_mut() {
                         *sum = T::relu(simd, *sum);
@@ -381,7 +524,7 @@ impl<T: Real> Product<T> {
                         for (v, sum) in sums.iter_mut().enumerate() {
                             let tail = if v + 1 == VECTORS { panel.tail } else { None };
                             let mask = T::load(simd, tail, mask.offset(r as isize * stride).add(v * lanes));
-                            *sum = T::where_positive(simd, mask, *sum);
+                            *sum = T::where_positive(simd, mask, T::without_negative_zero(simd, *sum));
                         }
                     }
                 }
@@ -389,7 +532,15 @@ impl<T: Real> Product<T> {
             for (r, sums) in sums.iter().enumerate() {
                 for (v, &sum) in sums.iter().enumerate() {
                     let tail = if v + 1 == VECTORS { panel.tail } else { None };
-                    T::store(simd, tail, c.offset(r as isize * self.c_stride).add(v * lanes), sum);
+                    T::store(simd, tail, c.offset(r as isize * c_stride).add(v * lanes), sum);
+                }
+            }
+            if panel.turned.is_some() {
+                for column in 0..panel.columns {
+                    let to = panel.c.offset(column as isize * self.c_stride).add(row);
+                    for r in 0..ROWS {
+                        *to.add(r) = *c.offset(r as isize * c_stride).add(column);
+                    }
                 }
             }
         }
