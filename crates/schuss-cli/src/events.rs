@@ -2,8 +2,14 @@
 
 use std::io::Write;
 
-use schuss::{Metrics, Scores};
-use serde_json::{Map, Value, json};
+use schuss::{Measured, Metrics, Scores};
+use serde_json::{Value, json};
+
+/// A line of text on standard output: `println!` that does not panic.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::events::write(format_args!("{}\n", format_args!($($text)*))) };
+}
+pub(crate) use say;
 
 /// A number, null where it is not finite.
 pub fn number(x: f64) -> Value {
@@ -11,22 +17,34 @@ pub fn number(x: f64) -> Value {
 }
 
 /// The event after an epoch.
-pub fn epoch(epoch: i64, train: Option<Metrics>, test: Option<Metrics>, seconds: f64) -> Value {
-    let mut event = Map::new();
-    event.insert("event".into(), "epoch".into());
-    event.insert("epoch".into(), epoch.into());
-    for (part, metrics) in [("", train), ("_test", test)] {
+pub fn epoch(epoch: i64, measured: Measured, seconds: f64) -> Value {
+    let mut event = json!({ "event": "epoch", "epoch": epoch });
+    insert(&mut event, measured);
+    event["seconds"] = number(seconds);
+    event
+}
+
+/// Adds `loss`, `acc` or `rmse`, `loss_valid`, `loss_test` and so on, what there is of them.
+pub fn insert(event: &mut Value, measured: Measured) {
+    for (part, metrics) in [("", measured.train), ("_valid", measured.valid), ("_test", measured.test)] {
         let Some(metrics) = metrics else { continue };
-        event.insert(format!("loss{part}"), number(metrics.loss));
+        event[format!("loss{part}")] = number(metrics.loss);
         match metrics.scores {
             Scores::Classification { accuracy, .. } | Scores::MultiLabel { accuracy, .. } => {
-                event.insert(format!("acc{part}"), number(accuracy))
+                event[format!("acc{part}")] = number(accuracy);
             }
-            Scores::Regression { rmse, .. } => event.insert(format!("rmse{part}"), number(rmse)),
-        };
+            Scores::Regression { rmse, .. } => event[format!("rmse{part}")] = number(rmse),
+        }
     }
-    event.insert("seconds".into(), number(seconds));
-    Value::Object(event)
+}
+
+/// The last event of a run that was over before.
+pub fn say_done(done: &Value, is_json: bool) {
+    if is_json {
+        return print(done);
+    }
+    say!("weights_sha256 {}", done["weights_sha256"].as_str().unwrap_or_default());
+    say!("model: {}", done["model"].as_str().unwrap_or_default());
 }
 
 /// The metrics of an evaluation.
@@ -70,9 +88,3 @@ pub fn write(text: std::fmt::Arguments) {
         _ => {}
     }
 }
-
-/// A line of text on standard output: `println!` that does not panic.
-macro_rules! say {
-    ($($text:tt)*) => { $crate::events::write(format_args!("{}\n", format_args!($($text)*))) };
-}
-pub(crate) use say;

@@ -8,13 +8,23 @@ mod meter;
 mod options;
 mod plan;
 mod progress;
+mod reporter;
 mod run_folder;
 
 use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::time::Instant;
 
 use clap::Parser;
 
+/// When the program started.
+fn start() -> Instant {
+    static START: OnceLock<Instant> = OnceLock::new();
+    *START.get_or_init(Instant::now)
+}
+
 fn main() -> ExitCode {
+    start();
     let command = commands::Cli::parse();
     match commands::run(command) {
         Ok(()) => ExitCode::SUCCESS,

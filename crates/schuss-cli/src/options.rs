@@ -1,163 +1,271 @@
-//! The settings of a run: one struct for the parser, the help and `config.toml`.
+//! The settings of a run, each defined once: flags, help, `config.toml` and `docs/settings.md` come from this struct.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use schuss::{Activation, Augment, Init, Loss, Optimizer, Schedule};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Args, Command, FromArgMatches};
+use schuss::{Activation, Augment, Init, Loss, Optimizer, Pace, Schedule};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::failure::{Failure, Result};
 
-/// The number types of a run.
-const PRECISION: [&str; 3] = ["f32", "f64", "bf16"];
-/// When the metrics are computed.
-const EVALUATE: [&str; 2] = ["each-epoch", "at-end"];
-/// What a loss that is not finite may do to a run.
-const ON_DIVERGENCE: [&str; 2] = ["stop", "go-on"];
-
 /// Every setting of a run; what is not set is chosen to fit the data. In `config.toml` each has the name of its flag.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct Options {
-    /// digits, mnist, fashion-mnist, an NPZ file, or a folder of IDX files
+    /// digits, mnist, fashion-mnist, an NPZ file, a folder of IDX files, or a folder with a folder of pictures a class
     #[arg(value_name = "DATA")]
     pub data: Option<String>,
 
     /// Where named data sets are looked for [default: $SCHUSS_DATA, ./data, the repository's data, the cache]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", help_heading = "Data")]
     pub data_dir: Option<PathBuf>,
 
     /// What integer or decimal targets are: overrules what the file suggests
-    #[arg(long, value_parser = ["classification", "regression"])]
+    #[arg(long, value_parser = names(["classification", "multi-label", "regression"]), help_heading = "Data")]
     pub task: Option<String>,
 
+    /// Validation data to choose by: a share of the training rows, or a file like DATA [default: the data's own, or 0]
+    #[arg(long, value_name = "SHARE|FILE", allow_hyphen_values = true, value_parser = valid, help_heading = "Data")]
+    pub valid: Option<String>,
+
+    /// Scaling of the features: none, standard (mean 0, deviation 1), or a number to divide by
+    #[arg(long, value_name = "none|standard|X", allow_hyphen_values = true, value_parser = scale, help_heading = "Data")]
+    pub scale: Option<String>,
+
+    /// Change the pictures of every step at random: shift:PIXELS, rotate:DEGREES, scale:SHARE, shear:DEGREES,
+    /// elastic:ALPHA:SIGMA, separated by commas [default: none]
+    #[arg(long, value_name = "none|CHANGES", value_parser = augment, help_heading = "Data")]
+    pub augment: Option<String>,
+
+    /// Height and width of the pictures of a folder [default: those that most of them have]
+    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = image_size, help_heading = "Data")]
+    pub image_size: Option<String>,
+
+    /// Leave out pictures that cannot be decoded, and say which
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Data")]
+    pub skip_bad: Option<bool>,
+
+    /// Take the examples in their stored order
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Data")]
+    pub no_shuffle: Option<bool>,
+
     /// Sizes of the hidden layers, or `none` for a linear model
-    #[arg(long, value_name = "N,N,...|none", allow_hyphen_values = true)]
+    #[arg(long, value_name = "N,N,...|none", allow_hyphen_values = true, help_heading = "Network")]
     pub hidden: Option<Hidden>,
 
     /// Activation of the hidden layers
-    #[arg(long, value_parser = names(Activation::ALL.map(Activation::name)))]
+    #[arg(long, value_parser = names(Activation::ALL.map(Activation::name)), help_heading = "Network")]
     pub activation: Option<String>,
 
     /// Activation of the last layer
-    #[arg(long = "final", value_parser = names(Activation::ALL.map(Activation::name)))]
+    #[arg(long = "final", value_parser = names(Activation::ALL.map(Activation::name)), help_heading = "Network")]
     #[serde(rename = "final")]
     pub last: Option<String>,
 
     /// Smoothing of the softmax towards uniform; 0 turns it off [default: 1e-8]
-    #[arg(long, value_name = "E", allow_hyphen_values = true, value_parser = share)]
+    #[arg(long, value_name = "E", allow_hyphen_values = true, value_parser = share, help_heading = "Network")]
     pub softmax_epsilon: Option<f64>,
 
-    /// What training makes small
-    #[arg(long, value_parser = names(Loss::ALL.map(Loss::name)))]
-    pub loss: Option<String>,
+    /// What normalises hidden layers before their activation [default: none]
+    #[arg(long, value_parser = names(["none", "layer", "batch"]), help_heading = "Network")]
+    pub norm: Option<String>,
 
-    /// How the gradient changes the parameters
-    #[arg(long, value_parser = names(Optimizer::ALL.map(Optimizer::name)))]
-    pub optimizer: Option<String>,
+    /// Share of a hidden layer's outputs that a step drops [default: 0]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = share, help_heading = "Network")]
+    pub dropout: Option<f64>,
 
-    /// Learning rate
-    #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = positive)]
-    pub lr: Option<f64>,
+    /// Share of the inputs that a step drops [default: 0]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = share, help_heading = "Network")]
+    pub input_dropout: Option<f64>,
 
-    /// How the learning rate changes over the run
-    #[arg(long, value_parser = names(Schedule::ALL.map(Schedule::name)))]
-    pub schedule: Option<String>,
-
-    /// Rows of a step
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count)]
-    pub batch_size: Option<usize>,
-
-    /// Passes over the training data
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count)]
-    pub epochs: Option<usize>,
-
-    /// End after this many steps
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count)]
-    pub steps: Option<usize>,
-
-    /// Penalty: adds 2·X·θ to the gradient of every weight and bias [default: 0]
-    #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = not_negative)]
-    pub l2: Option<f64>,
-
-    /// When the loss stops being finite: stop with the last good model, or go on as NumPy does [default: stop]
-    #[arg(long, value_parser = ON_DIVERGENCE)]
-    pub on_divergence: Option<String>,
+    /// Hidden layers with as many outputs as inputs add their input to their output
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Network")]
+    pub residual: Option<bool>,
 
     /// Initial parameters: he, glorot, or normal:DEVIATION (weights and biases)
-    #[arg(long, value_name = "INIT", value_parser = init)]
+    #[arg(long, value_name = "INIT", value_parser = init, help_heading = "Network")]
     pub init: Option<String>,
 
     /// Start from the parameters of this model file
-    #[arg(long, value_name = "MODEL", conflicts_with = "init")]
+    #[arg(long, value_name = "MODEL", conflicts_with = "init", help_heading = "Network")]
     pub from: Option<PathBuf>,
 
-    /// Take the examples in their stored order
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
-    pub no_shuffle: Option<bool>,
+    /// Leave the first N layers of --from as they are
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count, help_heading = "Network")]
+    pub freeze: Option<usize>,
 
-    /// Change the pictures of every step at random: shift:PIXELS moves each up to so far [default: none]
-    #[arg(long, value_name = "none|shift:PIXELS", value_parser = augment)]
-    pub augment: Option<String>,
+    /// Give the model of --from a new last layer, for other classes or outputs
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Network")]
+    pub new_head: Option<bool>,
+
+    /// What training makes small: cross-entropy, mse, binary-cross-entropy, mae, huber[:DELTA], quantile[:LEVEL,...],
+    /// poisson
+    #[arg(long, value_name = "LOSS", value_parser = loss, help_heading = "Loss")]
+    pub loss: Option<String>,
+
+    /// Share of the target that is spread over all classes [default: 0]
+    #[arg(long, value_name = "E", allow_hyphen_values = true, value_parser = share, help_heading = "Loss")]
+    pub label_smoothing: Option<f64>,
+
+    /// Mix every example of a step with another, as much as Beta(A, A) says; A up to 4 [default: 0]
+    #[arg(long, value_name = "A", allow_hyphen_values = true, value_parser = not_negative, help_heading = "Loss")]
+    pub mixup: Option<f64>,
+
+    /// What the examples of each class count: none, balanced (classes count the same), or a number for each class
+    #[arg(long, value_name = "none|balanced|W,W,...", allow_hyphen_values = true, value_parser = class_weights,
+          help_heading = "Loss")]
+    pub class_weights: Option<String>,
+
+    /// Penalty: adds 2·X·θ to the gradient of every weight and bias [default: 0]
+    #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = not_negative, help_heading = "Loss")]
+    pub l2: Option<f64>,
+
+    /// How the gradient changes the parameters
+    #[arg(long, value_parser = names(Optimizer::ALL.map(Optimizer::name)), help_heading = "Optimiser")]
+    pub optimizer: Option<String>,
+
+    /// Learning rate
+    #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = positive, help_heading = "Optimiser")]
+    pub lr: Option<f64>,
+
+    /// How the learning rate changes over the run: constant, cosine, one-cycle, coslog4, step:EVERY:FACTOR (steps),
+    /// flat-cosine:SHARE, plateau:PATIENCE:FACTOR (epochs)
+    #[arg(long, value_name = "SCHEDULE", value_parser = schedule, help_heading = "Optimiser")]
+    pub schedule: Option<String>,
+
+    /// Steps over which the learning rate grows to its value [default: 0]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count_from_0, help_heading = "Optimiser")]
+    pub warm_up: Option<usize>,
+
+    /// Decoupled weight decay, of weights alone [default: 0.01 for adamw and muon, else 0]
+    #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = not_negative, help_heading = "Optimiser")]
+    pub weight_decay: Option<f64>,
+
+    /// Momentum, of sgd, rmsprop, muon
+    #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = share, help_heading = "Optimiser")]
+    pub momentum: Option<f64>,
+
+    /// Nesterov's momentum, of sgd, muon
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Optimiser")]
+    pub nesterov: Option<bool>,
+
+    /// Decay of the mean gradient, of adam and its like
+    #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = share, help_heading = "Optimiser")]
+    pub beta1: Option<f64>,
+
+    /// Decay of the mean square of the gradient, of adam and its like
+    #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = share, help_heading = "Optimiser")]
+    pub beta2: Option<f64>,
+
+    /// What keeps quotients finite, of adam and its like
+    #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = positive, help_heading = "Optimiser")]
+    pub epsilon: Option<f64>,
+
+    /// Pairs that lbfgs remembers
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count, help_heading = "Optimiser")]
+    pub history: Option<usize>,
+
+    /// Shorten gradients whose norm is larger
+    #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = positive, conflicts_with = "clip_value",
+          help_heading = "Optimiser")]
+    pub clip_norm: Option<f64>,
+
+    /// Cut off the elements of gradients that are larger
+    #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = positive, help_heading = "Optimiser")]
+    pub clip_value: Option<f64>,
+
+    /// Evaluate and keep an average of the parameters that forgets this little at a step, such as 0.999
+    #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = share, help_heading = "Optimiser")]
+    pub average: Option<f64>,
+
+    /// Rows of a step
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count, help_heading = "Optimiser")]
+    pub batch_size: Option<usize>,
+
+    /// Take the rows of a step in N parts, one after the other, to need less memory [default: 1]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count, help_heading = "Optimiser")]
+    pub accumulate: Option<usize>,
+
+    /// Passes over the training data
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count, help_heading = "Run")]
+    pub epochs: Option<usize>,
+
+    /// End after this many steps
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count, help_heading = "Run")]
+    pub steps: Option<usize>,
+
+    /// End the command after so long, from its start, the learning rate being done with its schedule then: 30s, 5m, 2h
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = duration,
+          conflicts_with_all = ["steps", "epochs"], help_heading = "Run")]
+    pub time: Option<String>,
+
+    /// How far a run with --time was at which steps: with it and --steps, the run repeats itself
+    #[arg(long, value_name = "STEP:SHARE,...", value_parser = pace, hide = true, help_heading = "Run")]
+    pub pace: Option<String>,
 
     /// When the metrics over all rows are computed: before training and after every epoch; or once after the last step,
     /// of the test rows alone if there are any [default: each-epoch]
-    #[arg(long, value_parser = EVALUATE)]
+    #[arg(long, value_parser = names(["each-epoch", "at-end"]), help_heading = "Run")]
     pub evaluate: Option<String>,
 
-    /// Scaling of the features: none, standard (mean 0, deviation 1), or a number to divide by
-    #[arg(long, value_name = "none|standard|X", allow_hyphen_values = true, value_parser = scale)]
-    pub scale: Option<String>,
+    /// Measure the test rows once, of the model that is kept, and not before
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Run")]
+    pub test_at_end: Option<bool>,
+
+    /// Which parameters to keep: the last ones, or those of the epoch with the best validation metric
+    /// [default: best with --patience, else last]
+    #[arg(long, value_parser = names(["last", "best"]), help_heading = "Run")]
+    pub keep: Option<String>,
+
+    /// End after more than so many epochs without a better validation metric
+    #[arg(long, value_name = "EPOCHS", allow_hyphen_values = true, value_parser = count_from_0, help_heading = "Run")]
+    pub patience: Option<usize>,
+
+    /// When a number stops being finite: stop with the last good model, go back to it with half the learning rate
+    /// (rollback), or go on as NumPy does [default: stop]
+    #[arg(long, value_parser = names(["stop", "rollback", "go-on"]), help_heading = "Run")]
+    pub on_divergence: Option<String>,
+
+    /// Write the run's state every so many steps, or so often: 500, 30s; `none` for never [default: 60s]
+    #[arg(long, value_name = "STEPS|TIME|none", value_parser = checkpoint, help_heading = "Run")]
+    pub checkpoint: Option<String>,
 
     /// Number type of the computation and of the model; bf16: an f32 model whose products of training are bfloat16
-    #[arg(long, value_parser = PRECISION)]
+    #[arg(long, value_parser = names(["f32", "f64", "bf16"]), help_heading = "Run")]
     pub precision: Option<String>,
 
-    /// Threads; never changes a result [default: all cores]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = thread_count)]
+    /// Threads at most; small loops take fewer; never changes a result [default: all cores]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = thread_count, help_heading = "Run")]
     pub threads: Option<usize>,
 
-    /// Seed of the initial parameters, the order of the examples, and the changes of pictures [default: 0]
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    /// Seed of the initial parameters, the order of the examples, and everything else that is random [default: 0]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Run")]
     pub seed: Option<u64>,
 }
 
 impl Options {
+    /// The settings as a table, by name, those that are set.
+    fn table(&self) -> Map<String, Value> {
+        let Ok(Value::Object(table)) = serde_json::to_value(self) else { return Map::new() };
+        table.into_iter().filter(|(_, value)| !value.is_null()).collect()
+    }
+
+    /// The names of the settings that are set.
+    pub fn names(&self) -> Vec<String> {
+        self.table().into_iter().map(|(name, _)| name).collect()
+    }
+
     /// These options, with those of `other` where there is none here.
     pub fn or(self, other: Self) -> Self {
-        macro_rules! merge {
-            ($($field:ident),*) => { Self { $($field: self.$field.or(other.$field)),* } };
-        }
-        merge!(
-            data,
-            data_dir,
-            task,
-            hidden,
-            activation,
-            last,
-            softmax_epsilon,
-            loss,
-            optimizer,
-            lr,
-            schedule,
-            batch_size,
-            epochs,
-            steps,
-            l2,
-            on_divergence,
-            init,
-            from,
-            no_shuffle,
-            augment,
-            evaluate,
-            scale,
-            precision,
-            threads,
-            seed
-        )
+        let mut table = other.table();
+        table.extend(self.table());
+        serde_json::from_value(Value::Object(table)).expect("settings that were settings before")
     }
 
     /// These flags, with the settings of `config` where there is none: a flag also overrules what contradicts it there.
@@ -165,70 +273,144 @@ impl Options {
         let config = Self {
             from: config.from.filter(|_| self.init.is_none()),
             init: config.init.filter(|_| self.from.is_none()),
+            clip_norm: config.clip_norm.filter(|_| self.clip_value.is_none()),
+            clip_value: config.clip_value.filter(|_| self.clip_norm.is_none()),
+            time: config.time.filter(|_| self.steps.is_none() && self.epochs.is_none()),
+            steps: config.steps.filter(|_| self.time.is_none()),
+            epochs: config.epochs.filter(|_| self.time.is_none()),
+            pace: config.pace.filter(|_| self.time.is_none() && self.epochs.is_none()),
             ..config
         };
         self.or(config)
     }
 
-    /// Reads a `config.toml`.
+    /// Reads a `config.toml`: every key is a flag, and its value is read as that flag's.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| Failure::io("read", path, error))?;
-        let options: Self = toml::from_str(&text).map_err(|error| Failure::Usage(explain(path, &error.to_string())))?;
-        options.check().map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
-        Ok(options)
-    }
-
-    /// What the parser checks of flags, for values that came from a file.
-    fn check(&self) -> std::result::Result<(), String> {
-        let numbers: [(&str, Option<f64>, Parse<f64>); 3] = [
-            ("softmax-epsilon", self.softmax_epsilon, share),
-            ("lr", self.lr, positive),
-            ("l2", self.l2, not_negative),
-        ];
-        for (name, value, parse) in numbers {
-            value.map_or(Ok(0.0), |value| parse(&value.to_string())).map_err(|error| format!("{name}: {error}"))?;
-        }
-        let counts = [("batch-size", self.batch_size), ("epochs", self.epochs), ("steps", self.steps)];
-        for (name, value) in counts {
-            value.map_or(Ok(0), |value| count(&value.to_string())).map_err(|error| format!("{name}: {error}"))?;
-        }
-        self.threads.map_or(Ok(0), |n| thread_count(&n.to_string())).map_err(|error| format!("threads: {error}"))?;
-        let words: [(&str, &Option<String>, &[&str]); 9] = [
-            ("task", &self.task, &["classification", "regression"]),
-            ("activation", &self.activation, &Activation::ALL.map(Activation::name)),
-            ("final", &self.last, &Activation::ALL.map(Activation::name)),
-            ("loss", &self.loss, &Loss::ALL.map(Loss::name)),
-            ("optimizer", &self.optimizer, &Optimizer::ALL.map(Optimizer::name)),
-            ("schedule", &self.schedule, &Schedule::ALL.map(Schedule::name)),
-            ("precision", &self.precision, &PRECISION),
-            ("evaluate", &self.evaluate, &EVALUATE),
-            ("on-divergence", &self.on_divergence, &ON_DIVERGENCE),
-        ];
-        for (name, value, allowed) in words {
-            if let Some(value) = value
-                && !allowed.contains(&value.as_str())
-            {
-                let expected = allowed.join(", ");
-                let hint = nearest(value, allowed).map_or(String::new(), |name| format!("; did you mean {name}?"));
-                return Err(format!("{name}: expected one of {expected}, got {value}{hint}"));
+        let wrong = |problem: String| Failure::Usage(format!("{}: {problem}", path.display()));
+        let table: toml::Table = toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().into()))?;
+        let command =
+            Self::augment_args(Command::new("config.toml")).no_binary_name(true).color(clap::ColorChoice::Never);
+        let known: Vec<&str> = command.get_arguments().map(|argument| argument.get_long().unwrap_or("data")).collect();
+        let mut flags = Vec::<OsString>::new();
+        for (key, value) in table {
+            if !known.contains(&key.as_str()) {
+                let hint = nearest(&key, &known).map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+                return Err(wrong(format!("unknown key `{key}`{hint}")));
+            }
+            let value = match value {
+                toml::Value::String(text) => text,
+                number @ (toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_)) => {
+                    number.to_string()
+                }
+                other => return Err(wrong(format!("{key}: expected text, a number or true or false, got {other}"))),
+            };
+            // After --, so that it is no flag whatever it is.
+            match key.as_str() {
+                "data" => flags.extend(["--".into(), value.into()]),
+                _ => flags.insert(0, format!("--{key}={value}").into()),
             }
         }
-        self.init.as_deref().map_or(Ok(String::new()), init)?;
-        self.augment.as_deref().map_or(Ok(String::new()), augment)?;
-        self.scale.as_deref().map_or(Ok(String::new()), scale).map_err(|error| format!("scale: {error}"))?;
+        let matches = command.try_get_matches_from(flags).map_err(|error| wrong(explain(&error)))?;
+        Self::from_arg_matches(&matches).map_err(|error| wrong(explain(&error)))
+    }
+
+    /// Fails where two settings contradict each other, whatever the data.
+    pub fn check(&self) -> Result<()> {
+        let optimizer = self.optimizer.as_deref().unwrap_or("adam");
+        let has =
+            |name: &str| Optimizer::from_name(optimizer).is_ok_and(|o| o.constants().iter().any(|(n, _)| *n == name));
+        let constants = [
+            ("momentum", self.momentum.is_some()),
+            ("nesterov", self.nesterov == Some(true)),
+            ("beta1", self.beta1.is_some()),
+            ("beta2", self.beta2.is_some()),
+            ("epsilon", self.epsilon.is_some()),
+            ("history", self.history.is_some()),
+        ];
+        if let Some((name, _)) = constants.into_iter().find(|(name, is_set)| *is_set && !has(name)) {
+            let owners: Vec<_> =
+                Optimizer::ALL.into_iter().filter(|o| o.constants().iter().any(|(n, _)| *n == name)).collect();
+            let owners: Vec<_> = owners.into_iter().map(Optimizer::name).collect();
+            return contradiction(
+                &format!("--{name}"),
+                &format!("--optimizer {optimizer}"),
+                &format!("{optimizer} has none; {} have", owners.join(", ")),
+            );
+        }
+        let has_no_valid = self.valid.as_deref() == Some("0");
+        let chooses = [
+            ("--patience", self.patience.is_some()),
+            ("--keep best", self.keep.as_deref() == Some("best")),
+            ("--schedule plateau", self.schedule.as_deref().is_some_and(|schedule| schedule.starts_with("plateau"))),
+        ];
+        if let (true, Some((what, _))) = (has_no_valid, chooses.into_iter().find(|(_, is_set)| *is_set)) {
+            return contradiction(what, "--valid 0", "it chooses by validation data");
+        }
+        if self.patience.is_some() && self.keep.as_deref() == Some("last") {
+            return contradiction(
+                "--patience",
+                "--keep last",
+                "what ends a run for want of something better keeps the best",
+            );
+        }
+        let needs_from = [("--freeze", self.freeze.is_some()), ("--new-head", self.new_head == Some(true))];
+        if let (None, Some((what, _))) = (&self.from, needs_from.into_iter().find(|(_, is_set)| *is_set)) {
+            return Err(Failure::Usage(format!("{what} needs --from MODEL: there are no layers to keep otherwise")));
+        }
+        if self.time.is_some() && self.schedule.as_deref().is_some_and(|schedule| schedule.starts_with("step:")) {
+            return contradiction("--time", "--schedule step", "how many steps fit into that time is not known before");
+        }
+        if self.pace.is_some() && self.steps.is_none() {
+            return Err(Failure::Usage("--pace needs --steps: it repeats a run of that many".into()));
+        }
+        if optimizer == "lbfgs" {
+            let random = [
+                ("--dropout", self.dropout.is_some_and(|rate| rate > 0.0)),
+                ("--input-dropout", self.input_dropout.is_some_and(|rate| rate > 0.0)),
+                ("--mixup", self.mixup.is_some_and(|alpha| alpha > 0.0)),
+                ("--augment", self.augment.as_deref().is_some_and(|augment| augment != "none")),
+                ("--accumulate", self.accumulate.is_some_and(|parts| parts > 1)),
+            ];
+            if let Some((what, _)) = random.into_iter().find(|(_, is_set)| *is_set) {
+                return contradiction(
+                    what,
+                    "--optimizer lbfgs",
+                    "it takes the gradient of all the data, the same at every step",
+                );
+            }
+        }
         Ok(())
     }
 }
 
-/// The parser's message about a config, with the nearest key where one is unknown.
-fn explain(path: &Path, error: &str) -> String {
-    let Some((_, rest)) = error.split_once("unknown field `") else {
-        return format!("{}: {}", path.display(), error.trim_end());
+fn contradiction(one: &str, other: &str, reason: &str) -> Result<()> {
+    Err(Failure::Usage(format!("{one} and {other} contradict each other: {reason}; leave one of them out")))
+}
+
+/// What the parser has against a value of a config, in the words of a config.
+fn explain(error: &clap::Error) -> String {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
     };
-    let unknown = rest.split('`').next().unwrap_or_default();
-    let known: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
-    let hint = nearest(unknown, &known).map_or(String::new(), |name| format!("; did you mean `{name}`?"));
-    format!("{}: unknown key `{unknown}`{hint}", path.display())
+    let key = context(ContextKind::InvalidArg)
+        .map(|argument| argument.trim_start_matches("--").split([' ', '=']).next().unwrap_or_default().to_string());
+    let text = error.to_string();
+    let text = text.trim_start_matches("error: ").split("\n\nFor more").next().unwrap_or_default().trim_end();
+    match (key, context(ContextKind::InvalidValue), text.split_once("': ")) {
+        (Some(key), Some(_), Some((_, problem))) => format!("{key}: {problem}"),
+        (Some(key), Some(value), None) => {
+            let allowed: Vec<String> = match error.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(allowed)) => allowed.clone(),
+                _ => Vec::new(),
+            };
+            let names: Vec<&str> = allowed.iter().map(String::as_str).collect();
+            let hint = nearest(&value, &names).map_or(String::new(), |name| format!("; did you mean {name}?"));
+            format!("{key}: expected one of {}, got {value}{hint}", names.join(", "))
+        }
+        _ => text.replace("--", ""),
+    }
 }
 
 /// The name that is most like `word`, if one is like it.
@@ -238,64 +420,154 @@ pub fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
     (likeness(best) > 0.7).then_some(best)
 }
 
-type Parse<T> = fn(&str) -> std::result::Result<T, String>;
+type Parsed<T> = std::result::Result<T, String>;
 
 fn names<const N: usize>(names: [&'static str; N]) -> impl TypedValueParser<Value = String> {
     PossibleValuesParser::new(names)
 }
 
-fn number(text: &str, expected: &str, fits: impl Fn(f64) -> bool) -> std::result::Result<f64, String> {
+fn number(text: &str, expected: &str, fits: impl Fn(f64) -> bool) -> Parsed<f64> {
     match text.parse::<f64>() {
         Ok(x) if x.is_finite() && fits(x) => Ok(x),
         _ => Err(format!("expected {expected}, got {text}")),
     }
 }
 
-fn positive(text: &str) -> std::result::Result<f64, String> {
+fn positive(text: &str) -> Parsed<f64> {
     number(text, "a finite number above 0", |x| x > 0.0)
 }
 
-fn not_negative(text: &str) -> std::result::Result<f64, String> {
+fn not_negative(text: &str) -> Parsed<f64> {
     number(text, "a finite number of 0 or more", |x| x >= 0.0)
 }
 
-fn share(text: &str) -> std::result::Result<f64, String> {
+fn share(text: &str) -> Parsed<f64> {
     number(text, "a number of 0 or more and below 1", |x| (0.0..1.0).contains(&x))
 }
 
 /// A number of threads. More than the machine has are allowed, more than it could ever want are a slip.
-pub fn thread_count(text: &str) -> std::result::Result<usize, String> {
+pub fn thread_count(text: &str) -> Parsed<usize> {
     match text.parse::<usize>() {
         Ok(n @ 1..=1024) => Ok(n),
         _ => Err(format!("expected a whole number from 1 to 1024, got {text}")),
     }
 }
 
-fn count(text: &str) -> std::result::Result<usize, String> {
+fn whole(text: &str, least: usize) -> Parsed<usize> {
     match text.parse::<usize>() {
-        Ok(n) if n > 0 && n <= u32::MAX as usize => Ok(n),
+        Ok(n) if n >= least && n <= u32::MAX as usize => Ok(n),
         _ => {
             let got = if text.is_empty() { "nothing" } else { text };
-            Err(format!("expected a whole number from 1 to {}, got {got}", u32::MAX))
+            Err(format!("expected a whole number from {least} to {}, got {got}", u32::MAX))
         }
     }
 }
 
-fn augment(text: &str) -> std::result::Result<String, String> {
-    if text == "none" {
-        return Ok(text.into());
-    }
-    text.parse::<Augment>().map(|augment| augment.to_string()).map_err(|error| error.to_string())
+fn count(text: &str) -> Parsed<usize> {
+    whole(text, 1)
 }
 
-fn init(text: &str) -> std::result::Result<String, String> {
-    text.parse::<Init>().map(|init| init.to_string()).map_err(|error| error.to_string())
+fn count_from_0(text: &str) -> Parsed<usize> {
+    whole(text, 0)
 }
 
-fn scale(text: &str) -> std::result::Result<String, String> {
+/// Text that `T` can read, as `T` writes it.
+fn written<T: FromStr<Err = schuss::Error> + fmt::Display>(text: &str) -> Parsed<String> {
+    text.parse::<T>().map(|value| value.to_string()).map_err(|error| error.to_string())
+}
+
+fn augment(text: &str) -> Parsed<String> {
+    if text == "none" { Ok(text.into()) } else { written::<Augment>(text) }
+}
+
+fn init(text: &str) -> Parsed<String> {
+    written::<Init>(text)
+}
+
+fn schedule(text: &str) -> Parsed<String> {
+    written::<Schedule>(text)
+}
+
+fn pace(text: &str) -> Parsed<String> {
+    written::<Pace>(text)
+}
+
+fn loss(text: &str) -> Parsed<String> {
+    written::<Loss>(text).map_err(|error| {
+        let name = text.split(':').next().unwrap_or_default();
+        let hint = nearest(name, &Loss::ALL.map(Loss::name)).filter(|near| *near != name);
+        hint.map_or(error.clone(), |hint| format!("{error}; did you mean {hint}?"))
+    })
+}
+
+fn scale(text: &str) -> Parsed<String> {
     match text {
         "none" | "standard" => Ok(text.into()),
         _ => number(text, "none, standard, or a number other than 0 to divide by", |x| x != 0.0).map(|_| text.into()),
+    }
+}
+
+/// A share, or anything that may be the path of a file.
+fn valid(text: &str) -> Parsed<String> {
+    match text.parse::<f64>() {
+        Err(_) if !text.is_empty() => Ok(text.into()),
+        _ => share(text).map(|share| share.to_string()),
+    }
+}
+
+fn class_weights(text: &str) -> Parsed<String> {
+    if !matches!(text, "none" | "balanced") {
+        text.split(',').try_for_each(|weight| not_negative(weight.trim()).map(drop))?;
+    }
+    Ok(text.into())
+}
+
+fn image_size(text: &str) -> Parsed<String> {
+    let [height, width] = picture_size(text)?;
+    Ok(format!("{height}x{width}"))
+}
+
+/// Height and width.
+pub fn picture_size(text: &str) -> Parsed<[usize; 2]> {
+    let side = |side: &str| side.parse().ok().filter(|side| (1..=4096).contains(side));
+    let sides = text.split_once('x').and_then(|(height, width)| Some([side(height)?, side(width)?]));
+    sides.ok_or_else(|| format!("expected HEIGHTxWIDTH, each from 1 to 4096, got {text}"))
+}
+
+fn duration(text: &str) -> Parsed<String> {
+    seconds(text).map(|_| text.into())
+}
+
+/// A time in seconds: `30s`, `500ms`, `5m`, `2h`, or a number of seconds.
+pub fn seconds(text: &str) -> Parsed<f64> {
+    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("", 1.0)];
+    let parse = |(unit, seconds): (&str, f64)| Some(text.strip_suffix(unit)?.trim().parse::<f64>().ok()? * seconds);
+    let seconds = units.into_iter().find_map(parse).filter(|seconds| *seconds > 0.0 && *seconds < 1e9);
+    seconds.ok_or_else(|| format!("expected a time above 0 such as 30s, 5m or 2h, got {text}"))
+}
+
+fn checkpoint(text: &str) -> Parsed<String> {
+    text.parse::<Checkpoints>().map(|_| text.into())
+}
+
+/// When a run's state is written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Checkpoints {
+    Never,
+    Steps(u64),
+    Seconds(f64),
+}
+
+impl FromStr for Checkpoints {
+    type Err = String;
+
+    fn from_str(text: &str) -> Parsed<Self> {
+        match text.parse::<u64>() {
+            _ if text == "none" => Ok(Self::Never),
+            Ok(steps) if steps > 0 => Ok(Self::Steps(steps)),
+            Ok(_) => Err("expected 1 step or more, a time such as 30s, or none, got 0".into()),
+            Err(_) => seconds(text).map(Self::Seconds).map_err(|error| format!("{error}, a number of steps, or none")),
+        }
     }
 }
 
@@ -307,7 +579,7 @@ pub struct Hidden(pub Vec<usize>);
 impl FromStr for Hidden {
     type Err = String;
 
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
+    fn from_str(text: &str) -> Parsed<Self> {
         if text == "none" {
             return Ok(Self(Vec::new()));
         }
@@ -319,7 +591,7 @@ impl FromStr for Hidden {
 impl TryFrom<String> for Hidden {
     type Error = String;
 
-    fn try_from(text: String) -> std::result::Result<Self, String> {
+    fn try_from(text: String) -> Parsed<Self> {
         text.parse()
     }
 }

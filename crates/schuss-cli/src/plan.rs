@@ -1,8 +1,9 @@
 //! From options and data to a run: everything that was not asked for is chosen here, with its reason.
 
 use schuss::{
-    Activation, Augment, Dataset, Evaluation, Features, Init, Loss, Model, ModelFile, Network, OnDivergence, Optimizer,
-    Order, Precision, Products, Real, Scaling, Schedule, Settings, Targets, Task,
+    Activation, Augment, Clip, Dataset, Evaluation, Features, Init, Keep, Layer, Loss, Mlp, Model, ModelFile, Network,
+    NormKind, OnDivergence, Optimizer, Order, Pace, Precision, Products, Real, Scaling, Settings, Targets, Task,
+    WarmUp,
 };
 use schuss_data::Data;
 
@@ -30,7 +31,12 @@ impl Plan {
     /// Fills in what `options` leave open, to fit `data`.
     pub fn new(options: Options, data: &Data) -> Result<Self> {
         let file = options.from.as_deref().map(ModelFile::read).transpose()?;
-        let task = Task::of(data.train.targets.view());
+        let targets = data.train.targets.view();
+        let task = match (options.task.as_deref(), targets) {
+            (Some("classification"), Targets::Values(_)) => Task::Classification { classes: targets.width() },
+            (Some("multi-label"), Targets::Values(_)) => Task::MultiLabel { labels: targets.width() },
+            _ => Task::of(targets),
+        };
         let features = data.train.features.view();
         let mut plan = Self {
             reasons: Vec::new(),
@@ -40,7 +46,11 @@ impl Plan {
             options,
         };
         plan.choose_network(features)?;
-        plan.choose_training(features.rows());
+        plan.choose_training(features.rows())?;
+        if data.valid_is_split {
+            let rows = data.valid.as_ref().map_or(0, |valid| valid.targets.view().rows());
+            plan.reasons.push(format!("{rows} rows of the training data held out for validation"));
+        }
         Ok(plan)
     }
 
@@ -76,7 +86,7 @@ impl Plan {
         });
         let loss = options.loss.get_or_insert_with(|| {
             let loss = with_metadata.as_ref().map_or(default_loss(task), |model| model.loss);
-            loss.name().into()
+            loss.to_string()
         });
         let loss: Loss = loss.parse().map_err(Failure::usage)?;
         options.activation.get_or_insert_with(|| {
@@ -90,6 +100,30 @@ impl Plan {
             };
             last.into()
         });
+        let kinds = |kind: fn(&Layer) -> bool| {
+            with_metadata.as_ref().is_some_and(|model| model.network.layers().iter().any(kind))
+        };
+        options.norm.get_or_insert_with(|| {
+            let is_batch = kinds(|layer| matches!(layer, Layer::Norm(norm) if norm.kind == NormKind::Batch));
+            let is_layer = kinds(|layer| matches!(layer, Layer::Norm(_)));
+            if is_batch {
+                "batch"
+            } else if is_layer {
+                "layer"
+            } else {
+                "none"
+            }
+            .into()
+        });
+        options.residual.get_or_insert_with(|| kinds(|layer| matches!(layer, Layer::Residual(_))));
+        let rate = |layers: &[Layer], is_input: bool| {
+            let of_input = usize::from(matches!(layers.first(), Some(Layer::Dropout(_))));
+            let layers = if is_input { &layers[..of_input] } else { &layers[of_input..] };
+            layers.iter().find_map(|layer| if let Layer::Dropout(dropout) = layer { Some(dropout.rate) } else { None })
+        };
+        let from_layers = with_metadata.as_ref().map_or(&[][..], |model| model.network.layers());
+        options.dropout.get_or_insert_with(|| rate(from_layers, false).unwrap_or(0.0));
+        options.input_dropout.get_or_insert_with(|| rate(from_layers, true).unwrap_or(0.0));
         options.softmax_epsilon.get_or_insert_with(|| {
             let model = with_metadata.as_ref().map(|model| model.network.last_activation());
             match model {
@@ -116,16 +150,17 @@ impl Plan {
     }
 
     /// Optimiser, learning rate, schedule, batch size, length.
-    fn choose_training(&mut self, rows: usize) {
+    fn choose_training(&mut self, rows: usize) -> Result<()> {
         let options = &mut self.options;
         let optimizer = options.optimizer.get_or_insert_with(|| "adam".into()).clone();
         let is_linear = options.hidden.as_ref().is_some_and(|hidden| hidden.0.is_empty());
         let recipe = Recipe::new(&optimizer, rows, is_linear);
+        let has_length = options.time.is_some() || options.pace.is_some();
         let set: Vec<String> = [
             options.lr.is_none().then(|| format!("lr {}", recipe.lr)),
             options.schedule.is_none().then(|| format!("schedule {}", recipe.schedule)),
             options.batch_size.is_none().then(|| format!("batch size {}", recipe.batch_size)),
-            options.epochs.is_none().then(|| format!("{} epochs", recipe.epochs)),
+            (options.epochs.is_none() && !has_length).then(|| format!("{} epochs", recipe.epochs)),
         ]
         .into_iter()
         .flatten()
@@ -136,28 +171,46 @@ impl Plan {
         options.lr.get_or_insert(recipe.lr);
         options.schedule.get_or_insert_with(|| recipe.schedule.into());
         let batch_size = *options.batch_size.get_or_insert(recipe.batch_size);
-        let epochs_of_steps = options.steps.map(|steps| steps.div_ceil(rows.div_ceil(batch_size)));
-        options.epochs.get_or_insert(epochs_of_steps.unwrap_or(recipe.epochs));
+        if !has_length {
+            let epochs_of_steps = options.steps.map(|steps| steps.div_ceil(rows.div_ceil(batch_size)));
+            options.epochs.get_or_insert(epochs_of_steps.unwrap_or(recipe.epochs));
+        }
+        let optimizer = Optimizer::from_name(&optimizer).map_err(Failure::usage)?;
+        options.weight_decay.get_or_insert(optimizer.default_weight_decay());
+        options.warm_up.get_or_insert(0);
+        options.accumulate.get_or_insert(1);
+        options.label_smoothing.get_or_insert(0.0);
+        options.mixup.get_or_insert(0.0);
+        options.class_weights.get_or_insert_with(|| "none".into());
+        options.augment.get_or_insert_with(|| "none".into());
+        options.test_at_end.get_or_insert(false);
+        options.keep.get_or_insert_with(|| if options.patience.is_some() { "best" } else { "last" }.into());
+        options.checkpoint.get_or_insert_with(|| "60s".into());
         options.l2.get_or_insert(0.0);
         options.on_divergence.get_or_insert_with(|| "stop".into());
         if options.from.is_none() {
-            options.init.get_or_insert_with(|| match options.activation.as_deref() {
-                Some("relu" | "leaky-relu" | "gelu") => "he".into(),
-                _ => "glorot".into(),
-            });
+            let init = default_init(&options.activation);
+            options.init.get_or_insert_with(|| init.to_string());
         }
         options.no_shuffle.get_or_insert(false);
         let precision = options.precision.get_or_insert_with(|| "f32".into());
         if precision == "bf16" && !Products::bf16_available() {
             self.reasons.push("f32 products in place of bf16 ones: this machine or level lacks AVX512-BF16".into());
         }
-        options.evaluate.get_or_insert_with(|| "each-epoch".into());
+        options.evaluate.get_or_insert_with(|| if has_length { "at-end" } else { "each-epoch" }.into());
         options.seed.get_or_insert(0);
         options.task.get_or_insert_with(|| match self.task {
             Task::Classification { .. } => "classification".into(),
             Task::MultiLabel { .. } => "multi-label".into(),
             Task::Regression => "regression".into(),
         });
+        Ok(())
+    }
+
+    /// The settings of a run with a deadline, as those of one that makes the same steps again.
+    pub fn repeatable(&self, steps: u64, pace: &Pace) -> Options {
+        let steps = usize::try_from(steps).ok();
+        Options { time: None, steps, pace: Some(pace.to_string()), ..self.options.clone() }
     }
 
     /// The number type of the run.
@@ -183,24 +236,37 @@ impl Plan {
         let mut sizes = vec![train.features().columns()];
         sizes.extend(chosen(&options.hidden).0);
         sizes.push(outputs);
-        let mut network = Network::new(&sizes, hidden, last).map_err(Failure::usage)?;
+        let norm = match chosen(&options.norm).as_str() {
+            "layer" => Some(NormKind::Layer),
+            "batch" => Some(NormKind::Batch),
+            _ => None,
+        };
+        let [dropout, input_dropout] = [chosen(&options.dropout), chosen(&options.input_dropout)];
+        let residual = chosen(&options.residual);
+        let mlp = Mlp { sizes, hidden, last, norm, dropout, input_dropout, residual };
+        let layers = mlp.layers().map_err(Failure::usage)?;
+        let mut network = Network::of_layers(layers).map_err(Failure::usage)?;
+        let init = |network: &mut Network<T>, init: Init| init.draw(network, chosen(&options.seed));
         match &self.file {
             Some(file) => {
                 let from = file.model::<T>().network;
-                if from.outputs() != outputs {
-                    let path = options.from.as_deref().unwrap_or_else(|| std::path::Path::new("MODEL")).display();
+                let path = options.from.as_deref().unwrap_or_else(|| std::path::Path::new("MODEL")).display();
+                let dense = from.sizes().len() - 1;
+                let is_new_head = options.new_head == Some(true);
+                if !is_new_head && from.outputs() != outputs {
                     return Err(Failure::Failed(format!(
-                        "--from {path}: the model has {} outputs, the data need {outputs}",
+                        "--from {path}: the model has {} outputs, the data need {outputs}; --new-head gives it others",
                         from.outputs()
                     )));
                 }
-                network.parameters_mut().copy_from_slice(from.parameters());
+                init(&mut network, default_init(&options.activation));
+                let copied = if is_new_head { dense - 1 } else { dense };
+                let differs = |error| Failure::Failed(format!("--from {path}: {error}"));
+                network.copy_layers(&from, copied).map_err(differs)?;
             }
-            None => {
-                let init: Init = chosen(&options.init).parse().map_err(Failure::usage)?;
-                init.draw(&mut network, chosen(&options.seed));
-            }
+            None => init(&mut network, chosen(&options.init).parse().map_err(Failure::usage)?),
         }
+        options.freeze.map_or(Ok(()), |layers| network.freeze(layers)).map_err(Failure::usage)?;
         let task = match self.task {
             // A model that knows more classes than occur in these data keeps them.
             Task::Classification { classes } if loss != Loss::BinaryCrossEntropy => {
@@ -219,6 +285,7 @@ impl Plan {
     }
 
     fn file_outputs(&self) -> Option<usize> {
+        self.file.as_ref().filter(|_| self.options.new_head != Some(true))?;
         self.file.as_ref().map(|file| file.model::<f64>().network.outputs())
     }
 
@@ -244,37 +311,96 @@ impl Plan {
     }
 
     /// The settings of the training loop.
-    pub fn settings(&self) -> Result<Settings> {
+    pub fn settings(&self, train: Dataset) -> Result<Settings> {
         let options = &self.options;
         let seed = chosen(&options.seed);
-        let augment = options
-            .augment
-            .as_deref()
-            .filter(|augment| *augment != "none")
-            .map(str::parse::<Augment>)
-            .transpose()
-            .map_err(Failure::usage)?;
+        let augment = options.augment.as_deref().filter(|augment| *augment != "none");
+        let augment = augment.map(str::parse::<Augment>).transpose().map_err(Failure::usage)?;
         augment.map_or(Ok(()), |augment| augment.check(&self.example_shape)).map_err(Failure::usage)?;
+        let is_at_end = chosen(&options.evaluate) == "at-end";
+        let pace = match (&options.pace, &options.time) {
+            (Some(pace), _) => Some(pace.parse().map_err(Failure::usage)?),
+            (None, Some(_)) => Some(Pace::live()),
+            (None, None) => None,
+        };
         Ok(Settings {
-            optimizer: Optimizer::from_name(&chosen(&options.optimizer)).map_err(Failure::usage)?,
+            optimizer: self.optimizer()?,
             learning_rate: chosen(&options.lr),
-            schedule: Schedule::from_name(&chosen(&options.schedule)).map_err(Failure::usage)?,
+            schedule: chosen(&options.schedule).parse().map_err(Failure::usage)?,
+            warm_up: WarmUp { steps: chosen(&options.warm_up) as u64 },
+            weight_decay: chosen(&options.weight_decay),
+            clip: options.clip_norm.map(Clip::Norm).or(options.clip_value.map(Clip::Value)),
+            average: options.average,
             batch_size: chosen(&options.batch_size),
-            epochs: chosen(&options.epochs),
+            epochs: options.epochs.unwrap_or(usize::MAX),
             steps: options.steps.map(|steps| steps as u64),
+            pace,
             l2: chosen(&options.l2),
-            on_divergence: if options.on_divergence.as_deref() == Some("go-on") {
-                OnDivergence::GoOn
-            } else {
-                OnDivergence::Stop
-            },
             products: if chosen(&options.precision) == "bf16" { Products::Bf16 } else { Products::Exact },
-            augment,
-            seed,
-            evaluation: if chosen(&options.evaluate) == "at-end" { Evaluation::AtEnd } else { Evaluation::EachEpoch },
             order: if chosen(&options.no_shuffle) { Order::Sequential } else { Order::Shuffled { seed } },
-            ..Settings::default()
+            augment,
+            mixup: chosen(&options.mixup),
+            label_smoothing: chosen(&options.label_smoothing),
+            class_weights: self.class_weights(train)?,
+            accumulate: chosen(&options.accumulate),
+            seed,
+            evaluation: if is_at_end { Evaluation::AtEnd } else { Evaluation::EachEpoch },
+            test_at_end: chosen(&options.test_at_end),
+            keep: if chosen(&options.keep) == "best" { Keep::Best } else { Keep::Last },
+            patience: options.patience,
+            on_divergence: match options.on_divergence.as_deref() {
+                Some("go-on") => OnDivergence::GoOn,
+                Some("rollback") => OnDivergence::Rollback,
+                _ => OnDivergence::Stop,
+            },
         })
+    }
+
+    /// The optimiser with the constants that are set.
+    fn optimizer(&self) -> Result<Optimizer> {
+        let options = &self.options;
+        let optimizer = Optimizer::from_name(&chosen(&options.optimizer)).map_err(Failure::usage)?;
+        let constants = [
+            ("momentum", options.momentum),
+            ("nesterov", options.nesterov.map(|is_set| f64::from(u8::from(is_set)))),
+            ("beta1", options.beta1),
+            ("beta2", options.beta2),
+            ("epsilon", options.epsilon),
+            ("history", options.history.map(|history| history as f64)),
+        ];
+        let set = constants.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        set.filter(|(name, value)| *name != "nesterov" || *value != 0.0)
+            .try_fold(optimizer, |optimizer, (name, value)| optimizer.with(name, value))
+            .map_err(Failure::usage)
+    }
+
+    /// What each class counts.
+    fn class_weights(&self, train: Dataset) -> Result<Vec<f64>> {
+        let text = chosen(&self.options.class_weights);
+        let Targets::Classes { labels, classes } = train.targets() else {
+            return match text.as_str() {
+                "none" => Ok(Vec::new()),
+                _ => Err(Failure::Usage("--class-weights needs classes; these targets are numbers".into())),
+            };
+        };
+        match text.as_str() {
+            "none" => Ok(Vec::new()),
+            "balanced" => {
+                let mut counts = vec![0usize; classes];
+                labels.iter().for_each(|&label| counts[label as usize] += 1);
+                Ok(counts.into_iter().map(|count| labels.len() as f64 / (classes * count.max(1)) as f64).collect())
+            }
+            list => {
+                let weights: Vec<f64> = list.split(',').filter_map(|weight| weight.trim().parse().ok()).collect();
+                if weights.len() != classes {
+                    let got = weights.len();
+                    return Err(Failure::Usage(format!(
+                        "--class-weights: expected {classes} numbers, one for each class, got {got}"
+                    )));
+                }
+                Ok(weights)
+            }
+        }
     }
 }
 
@@ -297,12 +423,24 @@ impl Recipe {
             _ => 128,
         };
         let epochs = (600_000 / rows.max(1)).clamp(8, 100);
+        if optimizer == "lbfgs" {
+            return Self { lr: 1.0, schedule: "constant", batch_size: rows, epochs: 200 };
+        }
         let (lr, schedule) = match optimizer {
-            "adam" if is_linear => (0.02, "one-cycle"),
-            "adam" => (0.002, "one-cycle"),
+            "adam" | "adamw" | "muon" if is_linear => (0.02, "one-cycle"),
+            "adam" | "adamw" | "muon" => (0.002, "one-cycle"),
+            "rmsprop" => (0.001, "one-cycle"),
+            "schedule-free" => (0.0025, "constant"),
             _ => (0.1, "constant"),
         };
         Self { lr, schedule, batch_size, epochs }
+    }
+}
+
+fn default_init(activation: &Option<String>) -> Init {
+    match activation.as_deref() {
+        Some("relu" | "leaky-relu" | "gelu" | "swish" | "mish" | "softplus") => Init::He,
+        _ => Init::Glorot,
     }
 }
 

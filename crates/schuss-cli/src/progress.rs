@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use schuss::{Metrics, Scores};
+use schuss::{Measured, Metrics, Scores};
 
 /// A bar on standard error, only there if that is a terminal: examples done, examples a second, time left.
 pub fn bar(examples: u64) -> ProgressBar {
@@ -29,9 +29,15 @@ fn short(rate: f64) -> String {
     }
 }
 
+/// The parts of the data that were measured, by the name in the table.
+fn parts(measured: Measured) -> impl Iterator<Item = (&'static str, Metrics)> {
+    let parts = [("", measured.train), ("valid ", measured.valid), ("test ", measured.test)];
+    parts.into_iter().filter_map(|(name, metrics)| Some((name, metrics?)))
+}
+
 /// The heads of the columns of [`line`].
-pub fn head(train: Option<Metrics>, test: Option<Metrics>) -> String {
-    let columns = |part: &str, metrics: Metrics| {
+pub fn head(measured: Measured) -> String {
+    let columns = |(part, metrics): (&str, Metrics)| {
         let score = match metrics.scores {
             Scores::Regression { .. } => "rmse",
             _ if part.is_empty() => "accuracy",
@@ -39,19 +45,15 @@ pub fn head(train: Option<Metrics>, test: Option<Metrics>) -> String {
         };
         format!("  {:>10}  {:>10}", format!("{part}loss"), format!("{part}{score}"))
     };
-    let [train, test] = [("", train), ("test ", test)]
-        .map(|(part, metrics)| metrics.map_or(String::new(), |metrics| columns(part, metrics)));
-    format!("{:>5}{train}{test}  {:>8}", "epoch", "seconds")
+    format!("{:>5}{}  {:>8}", "epoch", parts(measured).map(columns).collect::<String>(), "seconds")
 }
 
 /// The metrics after an epoch.
-pub fn line(epoch: i64, train: Option<Metrics>, test: Option<Metrics>, seconds: f64) -> String {
-    let columns = |metrics: Metrics| match metrics.scores {
-        Scores::Classification { accuracy, .. } | Scores::MultiLabel { accuracy, .. } => {
-            format!("  {:>10.4}  {accuracy:>10.4}", metrics.loss)
-        }
-        Scores::Regression { rmse, .. } => format!("  {:>10.4}  {rmse:>10.4}", metrics.loss),
+pub fn line(epoch: i64, measured: Measured, seconds: f64) -> String {
+    let columns = |(_, metrics): (&str, Metrics)| match metrics.scores {
+        Scores::Classification { accuracy: score, .. }
+        | Scores::MultiLabel { accuracy: score, .. }
+        | Scores::Regression { rmse: score, .. } => format!("  {:>10.4}  {score:>10.4}", metrics.loss),
     };
-    let [train, test] = [train, test].map(|metrics| metrics.map_or(String::new(), columns));
-    format!("{epoch:>5}{train}{test}  {seconds:>8.2}")
+    format!("{epoch:>5}{}  {seconds:>8.2}", parts(measured).map(columns).collect::<String>())
 }

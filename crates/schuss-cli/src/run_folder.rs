@@ -1,40 +1,104 @@
-//! The folder of a run: config.toml, metrics.jsonl, model.safetensors.
+//! The folder of a run: config.toml, metrics.jsonl, model.safetensors, and while it is under way its checkpoint.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::failure::{Failure, Result};
 use crate::options::Options;
+
+const MODEL: &str = "model.safetensors";
+const METRICS: &str = "metrics.jsonl";
+const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// An open run folder.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     metrics: File,
+    /// Lines of the metrics.
+    lines: usize,
+    done: Option<Value>,
+}
+
+/// How far a run was when its state was written, beside that state.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// Seconds since the run began, interruptions left out.
+    pub elapsed: f64,
+    /// Those of its steps.
+    pub train_seconds: f64,
+}
+
+/// What is written before the checkpoint itself.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    lines: usize,
+    #[serde(flatten)]
+    progress: Progress,
 }
 
 impl RunFolder {
     /// Makes the folder and writes the settings: `config.toml`, from which `train --config` repeats the run.
     pub fn create(path: PathBuf, options: &Options) -> Result<Self> {
         fs::create_dir_all(&path).map_err(|error| Failure::io("make the run folder", &path, error))?;
-        // A model of an earlier run must not stand beside the settings of this one.
-        let old_model = path.join("model.safetensors");
+        // What an earlier run left must not stand beside the settings of this one.
         let here = path.canonicalize().unwrap_or_else(|_| path.clone());
-        if !options.from.as_deref().is_some_and(|from| from.starts_with(here))
-            && let Err(error) = fs::remove_file(&old_model)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            return Err(Failure::io("remove the old model", &old_model, error));
+        let is_needed = options.from.as_deref().is_some_and(|from| from.starts_with(here));
+        remove(&path.join(CHECKPOINT))?;
+        if !is_needed {
+            remove(&path.join(MODEL))?;
         }
+        let metrics_path = path.join(METRICS);
+        let metrics = File::create(&metrics_path).map_err(|error| Failure::io("write", &metrics_path, error))?;
+        let folder = Self { path, metrics, lines: 0, done: None };
+        folder.write_config(options)?;
+        Ok(folder)
+    }
+
+    /// The folder of a run that was interrupted, with the metrics up to its checkpoint, and that, if there is one.
+    #[expect(clippy::type_complexity, reason = "the folder, and the state with what belongs to it")]
+    pub fn resume(path: PathBuf) -> Result<(Self, Option<(Vec<u8>, Progress)>)> {
+        let read = |name: &str| match fs::read(path.join(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::io("read", &path.join(name), error)),
+        };
+        let text = String::from_utf8_lossy(&read(METRICS)?.unwrap_or_default()).into_owned();
+        let checkpoint = read(CHECKPOINT)?.map(|bytes| split(&path.join(CHECKPOINT), bytes)).transpose()?;
+        let done = text.lines().last().and_then(|line| serde_json::from_str::<Value>(line).ok());
+        let done = done.filter(|line| line["event"] == "done" && path.join(MODEL).is_file());
+        let lines = checkpoint.as_ref().map_or(0, |(head, _)| head.lines);
+        if done.is_none() {
+            // What came after the checkpoint comes again.
+            let kept: String = text.split_inclusive('\n').take(lines).collect();
+            schuss::write_atomically(&path.join(METRICS), kept.as_bytes())?;
+        }
+        let metrics_path = path.join(METRICS);
+        let metrics = OpenOptions::new().append(true).create(true).open(&metrics_path);
+        let metrics = metrics.map_err(|error| Failure::io("write", &metrics_path, error))?;
+        let checkpoint = checkpoint.map(|(head, bytes)| (bytes, head.progress));
+        Ok((Self { path, metrics, lines, done }, checkpoint))
+    }
+
+    /// The last event of a run that is over.
+    pub fn done(&self) -> Option<Value> {
+        self.done.clone()
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the settings.
+    pub fn write_config(&self, options: &Options) -> Result<()> {
         let config = toml::to_string(options).map_err(|error| Failure::Failed(format!("config.toml: {error}")))?;
         let header = "# Every setting of this run; `schuss train --config` with this file repeats it.\n";
-        schuss::write_atomically(&path.join("config.toml"), format!("{header}{config}").as_bytes())?;
-        let metrics_path = path.join("metrics.jsonl");
-        let metrics = File::create(&metrics_path).map_err(|error| Failure::io("write", &metrics_path, error))?;
-        Ok(Self { path, metrics })
+        Ok(schuss::write_atomically(&self.path.join("config.toml"), format!("{header}{config}").as_bytes())?)
     }
 
     /// `runs/<date>-<data>`, with a number behind it if there is one already.
@@ -48,12 +112,42 @@ impl RunFolder {
 
     /// Appends an event.
     pub fn record(&mut self, event: &Value) -> Result<()> {
-        let path = self.path.join("metrics.jsonl");
-        writeln!(self.metrics, "{event}").map_err(|error| Failure::io("write", &path, error))
+        self.lines += 1;
+        writeln!(self.metrics, "{event}").map_err(|error| Failure::io("write", &self.path.join(METRICS), error))
+    }
+
+    /// Writes the run's state: a line of JSON, then the checkpoint.
+    pub fn save_checkpoint(&self, checkpoint: &[u8], progress: Progress) -> Result<()> {
+        let head = Head { lines: self.lines, progress };
+        let mut bytes = serde_json::to_vec(&head).map_err(|error| Failure::Failed(format!("checkpoint: {error}")))?;
+        bytes.push(b'\n');
+        bytes.extend_from_slice(checkpoint);
+        Ok(schuss::write_atomically(&self.path.join(CHECKPOINT), &bytes)?)
+    }
+
+    /// Removes the state of a run that is over.
+    pub fn remove_checkpoint(&self) -> Result<()> {
+        remove(&self.path.join(CHECKPOINT))
     }
 
     /// Where the model goes.
     pub fn model(&self) -> PathBuf {
-        self.path.join("model.safetensors")
+        self.path.join(MODEL)
+    }
+}
+
+/// The line before a checkpoint, and the checkpoint.
+fn split(path: &Path, mut bytes: Vec<u8>) -> Result<(Head, Vec<u8>)> {
+    let wrong = || Failure::Failed(format!("{}: expected the state of a run, found something else", path.display()));
+    let end = bytes.iter().take(4096).position(|&byte| byte == b'\n').ok_or_else(wrong)?;
+    let rest = bytes.split_off(end + 1);
+    let head = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
+    Ok((head, rest))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::io("remove", path, error)),
+        _ => Ok(()),
     }
 }

@@ -246,6 +246,38 @@ impl<T: Real> Network<T> {
         }
     }
 
+    /// Takes over the first `layers` dense layers of `other`, and what norms it has before the next one.
+    ///
+    /// # Errors
+    /// The tensors of these layers are not the same in both.
+    pub fn copy_layers(&mut self, other: &Self, layers: usize) -> Result<()> {
+        let is_taken =
+            |name: &str| name.split('.').nth(1).and_then(|i| i.parse().ok()).is_some_and(|i: usize| i < layers);
+        let shapes = |network: &Self| -> Vec<(String, Vec<usize>)> {
+            let tensors = network.tensors().into_iter().filter(|(name, ..)| is_taken(name));
+            tensors.map(|(name, shape, _)| (name, shape)).collect()
+        };
+        let [own, others] = [shapes(self), shapes(other)];
+        if let Some((name, shape)) = own.iter().find(|tensor| !others.contains(tensor)) {
+            return Err(Error::value(
+                name,
+                "a tensor of the model to start from",
+                format!("none of the shape {shape:?}"),
+            ));
+        }
+        if let Some((name, shape)) = others.iter().find(|tensor| !own.contains(tensor)) {
+            return Err(Error::value(
+                format!("the tensor {name} of the model to start from"),
+                "a place for it",
+                format!("{shape:?}"),
+            ));
+        }
+        for (name, _, values) in other.tensors().into_iter().filter(|(name, ..)| is_taken(name)) {
+            self.tensor_mut(&name).copy_from_slice(values);
+        }
+        Ok(())
+    }
+
     /// Whether every parameter and running statistic is a finite number.
     pub(crate) fn is_finite(&self) -> bool {
         self.parameters.iter().chain(&self.statistics).all(|x| x.is_finite())

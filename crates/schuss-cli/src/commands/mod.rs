@@ -78,14 +78,23 @@ fn threads(count: Option<usize>) -> Result<Threads> {
     threads.map_err(|error| Failure::Failed(format!("cannot start the threads: {error}")))
 }
 
+/// What `--task` says of targets.
+fn data_task(task: Option<&str>) -> Option<Task> {
+    Some(match task? {
+        "regression" => Task::Regression,
+        "multi-label" => Task::MultiLabel,
+        _ => Task::Classification,
+    })
+}
+
 /// The data set of this name or path.
-fn open_data(name: &str, data_dir: Option<PathBuf>, task: Option<&str>) -> Result<Data> {
-    let task = task.map(|task| if task == "regression" { Task::Regression } else { Task::Classification });
-    let data = schuss_data::open(name, &OpenOptions { data_dir, task, ..OpenOptions::default() })?;
+fn open_data(name: &str, options: &OpenOptions) -> Result<Data> {
+    let data = schuss_data::open(name, options)?;
     // Checked before anything is split off, so that a message counts rows as the file does.
-    for (part, examples) in [("x_train, y_train", Some(&data.train)), ("x_test, y_test", data.test.as_ref())] {
+    let parts = [("train", Some(&data.train)), ("valid", data.valid.as_ref()), ("test", data.test.as_ref())];
+    for (part, examples) in parts {
         if let Some(Err(error)) = examples.map(|examples| examples.dataset().map(drop)) {
-            return Err(Failure::Failed(format!("{name}: {part}: {error}")));
+            return Err(Failure::Failed(format!("{name}: x_{part}, y_{part}: {error}")));
         }
     }
     Ok(data)
@@ -99,12 +108,19 @@ fn read_model(path: &Path) -> Result<ModelFile> {
 
 /// The data for a model that exists: its task settles how targets are to be understood.
 fn open_data_for(file: &ModelFile, name: &str, data_dir: Option<PathBuf>) -> Result<Data> {
-    let task = match file.model::<f64>().task {
+    let model = file.model::<f64>();
+    let task = match model.task {
         _ if !file.has_metadata => None,
-        schuss::Task::Classification { .. } => Some("classification"),
-        schuss::Task::MultiLabel { .. } | schuss::Task::Regression => Some("regression"),
+        schuss::Task::Classification { .. } => Some(Task::Classification),
+        schuss::Task::MultiLabel { .. } => Some(Task::MultiLabel),
+        schuss::Task::Regression => Some(Task::Regression),
     };
-    open_data(name, data_dir, task)
+    // Pictures of a folder come in the size that the model knows.
+    let image_size = match model.example_shape[..] {
+        [height, width] | [height, width, _] => Some((height, width)),
+        _ => None,
+    };
+    open_data(name, &OpenOptions { data_dir, task, image_size, ..OpenOptions::default() })
 }
 
 /// Calls a function generic over the number type with the one that `precision` names.

@@ -56,6 +56,7 @@ impl Run {
             on_divergence: Some("go-on".into()),
             init: Some("normal:0.1".into()),
             scale: Some("none".into()),
+            valid: Some("0".into()),
             ..Options::default()
         }
     }

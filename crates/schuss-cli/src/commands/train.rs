@@ -1,24 +1,22 @@
 //! `schuss train`: data and options to a trained model in a run folder.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use schuss::{Control, Error, Event, Isa, Metrics, Model, Products, Real, Threads, weights_sha256};
-use schuss_data::Data;
-use schuss_kernels::meter::skipped;
-use schuss_kernels::{Bf16, Burst};
-use serde_json::{Value, json};
+use schuss::{Error, Event, Keep, Parts, Real, Run, weights_sha256};
+use schuss_data::{Data, Examples, OpenOptions, Pictures};
+use schuss_kernels::Burst;
+use serde_json::json;
 
 use super::{open_data, threads, with_precision};
 use crate::events;
-use crate::events::say;
 use crate::failure::{Failure, Result};
-use crate::meter::{Clocked, Spent, describe, parts};
-use crate::options::Options;
+use crate::options::{Checkpoints, Options, seconds};
 use crate::plan::Plan;
-use crate::progress;
-use crate::run_folder::RunFolder;
+use crate::reporter::Reporter;
+use crate::run_folder::{Progress, RunFolder};
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -39,6 +37,10 @@ pub struct RunArguments {
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
 
+    /// Go on with the run of this folder, which was interrupted; it has its settings
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "config"])]
+    resume: Option<PathBuf>,
+
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -50,64 +52,186 @@ pub fn run(Arguments { options, run }: Arguments) -> Result<()> {
 
 /// A run by the flags, else the config, else the preset, else what fits the data.
 pub fn train(flags: Options, preset: Options, run: RunArguments) -> Result<()> {
-    let config = run.config.as_deref().map(Options::read).transpose()?.unwrap_or_default();
-    let mut options = flags.or_config(config).or(preset);
+    let options = match &run.resume {
+        Some(folder) => {
+            let threads = flags.threads;
+            if let Some(name) = flags.names().iter().find(|name| *name != "threads") {
+                let folder = folder.display();
+                return Err(Failure::Usage(format!(
+                    "--{name} and --resume contradict each other: the run of {folder} has its settings; leave --{name} out"
+                )));
+            }
+            let config = Options::read(&folder.join("config.toml"))?;
+            Options { threads: threads.or(config.threads), ..config }
+        }
+        None => {
+            let config = run.config.as_deref().map(Options::read).transpose()?.unwrap_or_default();
+            flags.or_config(config).or(preset)
+        }
+    };
+    options.check()?;
     let missing = || Failure::Usage("DATA is missing: digits, mnist, fashion-mnist, or the path of a file".into());
     let name = options.data.clone().ok_or_else(missing)?;
-    let data = open_data(&name, options.data_dir.clone(), options.task.as_deref())?.with_test_split();
-
-    // A config repeats the run from any folder.
-    if !schuss_data::NAMES.contains(&name.as_str()) {
-        options.data = std::path::absolute(&name).ok().map(|path| path.display().to_string()).or(options.data);
+    let open = open_options(&options)?;
+    let data = with_valid(open_data(&name, &open)?.with_test_split(), &options, &open)?;
+    if let Some(pictures) = &data.pictures {
+        note_pictures(pictures);
     }
-    options.from = options.from.map(|path| std::path::absolute(&path).unwrap_or(path));
-    options.data_dir = options.data_dir.map(|path| std::path::absolute(&path).unwrap_or(path));
-
-    let plan = Plan::new(options, &data)?;
+    let plan = Plan::new(absolute(options, &name), &data)?;
     with_precision!(plan.precision(), run_plan(&plan, &data, run))
 }
 
-fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, run: RunArguments) -> Result<()> {
-    let threads = threads(plan.options.threads)?;
-    let train = data.train.dataset()?;
-    let test = data.test.as_ref().map(|test| test.dataset()).transpose()?;
-    let mut model = plan.model::<T>(train)?;
-    let settings = plan.settings()?;
-    test.map_or(Ok(()), |test| model.check(test))?;
+fn open_options(options: &Options) -> Result<OpenOptions> {
+    let image_size = options.image_size.as_deref().map(crate::options::picture_size).transpose();
+    Ok(OpenOptions {
+        data_dir: options.data_dir.clone(),
+        task: super::data_task(options.task.as_deref()),
+        image_size: image_size.map_err(Failure::Usage)?.map(|[height, width]| (height, width)),
+        skip_bad: options.skip_bad == Some(true),
+        ..OpenOptions::default()
+    })
+}
 
-    let out = run.out.unwrap_or_else(|| RunFolder::default_path(&data.name));
-    let mut folder = RunFolder::create(out, &plan.options)?;
-    let model_path = folder.model();
-    let mut reporter = Reporter::new(run.json, data, plan, &model, &threads, settings.total_steps(train.rows()));
-    reporter.start(&model);
-    let mut recording = Ok(());
-    let result = schuss::train(&mut model, train, test, &settings, &threads, |event| {
-        if let Some(event) = reporter.on_event(event)
-            && recording.is_ok()
-        {
-            recording = folder.record(&event);
+/// Says which files of a folder of pictures were left out.
+fn note_pictures(pictures: &Pictures) {
+    for (path, reason) in pictures.skipped.iter().take(20) {
+        eprintln!("note: left out {}: {reason}", path.display());
+    }
+    if pictures.skipped.len() > 20 {
+        eprintln!("note: left out {} more", pictures.skipped.len() - 20);
+    }
+    if !pictures.ignored.is_empty() {
+        let first = pictures.ignored[0].display();
+        eprintln!("note: {} files are no pictures, {first} the first of them", pictures.ignored.len());
+    }
+}
+
+/// The data with the validation part that is asked for; with the usual share where something is chosen by it.
+fn with_valid(data: Data, options: &Options, open: &OpenOptions) -> Result<Data> {
+    /// Of the training rows, where validation data are needed and there are none.
+    const USUAL: f64 = 0.1;
+    let is_plateau = options.schedule.as_deref().is_some_and(|schedule| schedule.starts_with("plateau"));
+    let chooses = options.patience.is_some() || options.keep.as_deref() == Some("best") || is_plateau;
+    match (options.valid.as_deref(), data.valid.is_some()) {
+        (Some(text), _) => match text.parse::<f64>() {
+            Ok(0.0) => Ok(Data { valid: None, ..data }),
+            Ok(share) => Ok(Data { valid: None, ..data }.with_valid_split(share)),
+            Err(_) => {
+                let other = open_data(text, open)?;
+                Ok(Data { valid: Some(other.train), valid_is_split: false, ..data })
+            }
+        },
+        (None, false) if chooses => Ok(data.with_valid_split(USUAL)),
+        (None, _) => Ok(data),
+    }
+}
+
+/// The options with whole paths, so that a config repeats the run from any folder.
+fn absolute(options: Options, name: &str) -> Options {
+    let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    let text = |path: &str| whole(path.into()).display().to_string();
+    let is_share = |valid: &str| valid.parse::<f64>().is_ok() || schuss_data::NAMES.contains(&valid);
+    Options {
+        data: if schuss_data::NAMES.contains(&name) { options.data } else { Some(text(name)) },
+        valid: options.valid.map(|valid| if is_share(&valid) { valid } else { text(&valid) }),
+        from: options.from.map(whole),
+        data_dir: options.data_dir.map(whole),
+        ..options
+    }
+}
+
+/// Set by Ctrl-C.
+static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) -> Result<()> {
+    let threads = threads(plan.options.threads)?;
+    let [valid, test] = [&data.valid, &data.test].map(|part| part.as_ref().map(Examples::dataset).transpose());
+    let parts = Parts { train: data.train.dataset()?, valid: valid?, test: test? };
+    let mut model = plan.model::<T>(parts.train)?;
+    let settings = plan.settings(parts.train)?;
+
+    let (mut folder, checkpoint) = match arguments.resume {
+        Some(path) => RunFolder::resume(path)?,
+        None => {
+            // Before anything is written: what does not fit is said now.
+            Run::new(&mut model, parts, &settings, &threads)?;
+            let path = arguments.out.unwrap_or_else(|| RunFolder::default_path(&data.name));
+            (RunFolder::create(path, &plan.options)?, None)
         }
-        if recording.is_ok() { Control::Continue } else { Control::Stop }
+    };
+    if let Some(done) = folder.done() {
+        eprintln!("note: the run of {} was over already", folder.path().display());
+        events::say_done(&done, arguments.json);
+        return Ok(());
+    }
+    let mut reporter =
+        Reporter::new(arguments.json, data, plan, &model, &threads, settings.total_steps(parts.train.rows()));
+    reporter.start(&model);
+    let mut run = match &checkpoint {
+        None => Run::new(&mut model, parts, &settings, &threads)?,
+        Some((bytes, progress)) => {
+            reporter.go_on(progress);
+            Run::resume(&mut model, parts, &settings, &threads, bytes)?
+        }
+    };
+    let elapsed_before = checkpoint.as_ref().map_or(0.0, |(_, progress)| progress.elapsed);
+    let mut clock = Clock::new(plan, elapsed_before, || time_of_evaluation(&run, parts, &threads))?;
+    // Where it cannot be had, Ctrl-C ends the program as it always does.
+    let _ = ctrlc::set_handler(|| {
+        if IS_INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("note: ending after this step; once more ends at once");
     });
+    let result = loop {
+        match run.advance() {
+            Ok(Some(event)) => {
+                let is_step = matches!(event, Event::Step { .. });
+                if let Some(line) = reporter.on_event(event) {
+                    folder.record(&line)?;
+                }
+                if IS_INTERRUPTED.load(Ordering::Relaxed) {
+                    run.stop();
+                }
+                if is_step {
+                    clock.progress().into_iter().for_each(|share| run.set_progress(share));
+                    if clock.is_checkpoint_due(run.steps()) {
+                        let progress = Progress { elapsed: clock.elapsed(), train_seconds: reporter.train_seconds() };
+                        folder.save_checkpoint(&run.checkpoint(), progress)?;
+                    }
+                }
+            }
+            Ok(None) => break Ok(run.finish()),
+            Err(error) => break Err(error),
+        }
+    };
     reporter.bar.finish_and_clear();
-    recording?;
+    let model_path = folder.model();
     match result {
         Ok(summary) => {
             model.save(&model_path)?;
-            let sha256 = weights_sha256(&model.network);
             let mut done = json!({
                 "event": "done",
                 "model": model_path.display().to_string(),
                 "train_seconds": events::number(reporter.train_seconds),
-                "weights_sha256": sha256,
+                "steps": summary.steps,
+                "weights_sha256": weights_sha256(&model.network),
             });
+            events::insert(&mut done, summary.measured);
             let (speed, text) = reporter.speed();
             done["speed"] = speed;
-            if reporter.has_diverged {
+            if reporter.has_diverged || settings.keep == Keep::Best {
                 done["kept_epoch"] = summary.kept_epoch.into();
             }
+            if IS_INTERRUPTED.load(Ordering::Relaxed) {
+                done["interrupted"] = true.into();
+            }
+            if let (true, Some(pace)) = (plan.options.time.is_some(), &summary.pace) {
+                folder.write_config(&plan.repeatable(summary.steps, pace))?;
+            }
             folder.record(&done)?;
-            reporter.done(&done, &text);
+            folder.remove_checkpoint()?;
+            reporter.done(&done, &summary, &text);
             Ok(())
         }
         Err(error @ Error::Diverged { .. }) => {
@@ -118,220 +242,73 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, run: RunArguments) -> Res
     }
 }
 
-/// Tells of a run: JSON lines, or text for a person.
-struct Reporter<'a> {
-    json: bool,
-    data: &'a Data,
-    plan: &'a Plan,
-    bar: indicatif::ProgressBar,
-    epoch_start: Instant,
-    epoch_seconds: f64,
-    train_seconds: f64,
-    step_operations: f64,
-    /// Executed: without those that were left out for a zero factor.
-    operations: f64,
-    examples: f64,
-    skipped: u64,
-    has_diverged: bool,
-    /// Of the training and of the test data.
-    last: (Option<Metrics>, Option<Metrics>),
-    threads: &'a Threads,
-    is_bf16: bool,
-    peak: fn(&Threads) -> f64,
-    clocked: Option<Clocked>,
-    spent: Spent,
+/// Seconds that the last metrics will take.
+fn time_of_evaluation<T: Real>(run: &Run<T>, parts: Parts, threads: &schuss::Threads) -> f64 {
+    let start = Instant::now();
+    let measured: Vec<_> = if parts.test.is_some() || parts.valid.is_some() {
+        [parts.valid, parts.test].into_iter().flatten().collect()
+    } else {
+        vec![parts.train]
+    };
+    measured.into_iter().for_each(|part| drop(std::hint::black_box(run.model().evaluate(part, threads))));
+    start.elapsed().as_secs_f64()
 }
 
-impl<'a> Reporter<'a> {
-    fn new<T: Real + Burst>(
-        json: bool,
-        data: &'a Data,
-        plan: &'a Plan,
-        model: &Model<T>,
-        threads: &'a Threads,
-        steps: u64,
-    ) -> Self {
-        let is_bf16 = plan.options.precision.as_deref() == Some("bf16") && Products::bf16_available();
-        let batch_size = plan.options.batch_size.unwrap_or(1) as u64;
-        let rows = data.train.targets.view().rows() as u64;
-        let [per_epoch, epochs] = [rows.div_ceil(batch_size), plan.options.epochs.unwrap_or(0) as u64];
-        let examples = if steps == per_epoch * epochs { rows * epochs } else { steps * batch_size };
-        Self {
-            json,
-            data,
-            plan,
-            bar: progress::bar(examples),
-            epoch_start: Instant::now(),
-            epoch_seconds: 0.0,
-            train_seconds: 0.0,
-            step_operations: model.network.step_operations(1),
-            operations: 0.0,
-            examples: 0.0,
-            skipped: 0,
-            has_diverged: false,
-            last: (None, None),
-            threads,
-            is_bf16,
-            peak: if is_bf16 { crate::meter::peak::<Bf16> } else { crate::meter::peak::<T> },
-            clocked: None,
-            spent: Spent::default(),
-        }
+/// The run's time: when it is to end, and when its state is to be written.
+struct Clock {
+    /// Seconds of this run before it was interrupted.
+    before: f64,
+    begin: Instant,
+    /// Where training begins and ends in seconds since the program's start, if it has an end.
+    limits: Option<[f64; 2]>,
+    last_share: f64,
+    checkpoints: Checkpoints,
+    last_checkpoint: Instant,
+}
+
+impl Clock {
+    fn new(plan: &Plan, before: f64, time_of_evaluation: impl FnOnce() -> f64) -> Result<Self> {
+        /// For the measure of the machine's speed at the end, and for writing the model.
+        const REST: f64 = 0.07;
+        let begin = crate::start();
+        let limits = match plan.options.time.as_deref() {
+            None => None,
+            Some(time) => {
+                let end = seconds(time).map_err(Failure::Usage)? - time_of_evaluation() - REST;
+                Some([before + begin.elapsed().as_secs_f64(), end])
+            }
+        };
+        let checkpoints = plan.options.checkpoint.as_deref().unwrap_or("60s").parse().map_err(Failure::Usage)?;
+        Ok(Self { before, begin, limits, last_share: 0.0, checkpoints, last_checkpoint: Instant::now() })
     }
 
-    fn start<T: Real>(&self, model: &Model<T>) {
-        let threads = self.threads;
-        let rows = |examples: &schuss_data::Examples| examples.targets.view().rows();
-        let (train, test) = (rows(&self.data.train), self.data.test.as_ref().map(rows));
-        if self.json {
-            let mut start = json!({
-                "event": "start",
-                "data": self.data.name,
-                "rows": train,
-                "sizes": model.network.sizes(),
-                "parameters": model.network.parameters().len(),
-                "settings": serde_json::to_value(&self.plan.options).unwrap_or(Value::Null),
-                "chosen": self.plan.reasons,
-                "threads": threads.count(),
-                "isa": Isa::current().name(),
-                "products": self.products::<T>(),
-            });
-            if let Some(test) = test {
-                start["rows_test"] = test.into();
-            }
-            events::print(&start);
-            return;
-        }
-        let origin = if self.data.test_is_split { "a fixed 20 % of the rows, split off" } else { "the data's own" };
-        let test = test.map_or("no test rows".into(), |rows| format!("{rows} test rows ({origin})"));
-        say!("{}: {train} training rows, {test}", self.data.name);
-        let sizes: Vec<_> = model.network.sizes().iter().map(usize::to_string).collect();
-        say!(
-            "network {}: {} parameters, {}, {}, loss {}",
-            sizes.join("-"),
-            model.network.parameters().len(),
-            model.network.hidden_activation().name(),
-            model.network.last_activation().name(),
-            model.loss.name()
-        );
-        for reason in &self.plan.reasons {
-            say!("chosen: {reason}");
-        }
-        let products = self.products::<T>();
-        say!("{} threads, {}, {}, {products} products", threads.count(), Isa::current().name(), T::NAME);
+    /// Seconds of the run, interruptions left out.
+    fn elapsed(&self) -> f64 {
+        self.before + self.begin.elapsed().as_secs_f64()
     }
 
-    /// The event to record, if it is one.
-    fn on_event(&mut self, event: Event) -> Option<Value> {
-        match event {
-            Event::EpochStarted { epoch } => {
-                self.bar.set_message(format!("epoch {epoch}"));
-                self.epoch_start = Instant::now();
-                self.skipped = skipped();
-                self.clocked = Some(Clocked::start());
-            }
-            Event::Step { step, rows, loss } => {
-                if !loss.is_finite() && !self.has_diverged {
-                    self.has_diverged = true;
-                    self.bar.suspend(|| {
-                        eprintln!(
-                            "note: the loss is not finite from step {step} on; the run goes on, and what it keeps in the \
-                             end are the last good parameters"
-                        );
-                    });
-                }
-                // A sample of the steps, so that the clock costs nothing: the first of an epoch, and one in sixteen.
-                if let Some(clocked) = self.clocked.take() {
-                    self.spent += clocked.stop();
-                }
-                if step % 16 == 4 {
-                    self.clocked = Some(Clocked::start());
-                }
-                self.bar.inc(rows as u64);
-                self.operations += self.step_operations * rows as f64;
-                self.examples += rows as f64;
-            }
-            Event::StepsFinished { .. } => {
-                self.clocked.take().map(Clocked::stop);
-                let seconds = self.epoch_start.elapsed().as_secs_f64();
-                self.epoch_seconds += seconds;
-                self.train_seconds += seconds;
-                self.operations -= 2.0 * (skipped() - self.skipped) as f64;
-            }
-            Event::Epoch { epoch, train, test } => {
-                let line = events::epoch(epoch, train, test, self.epoch_seconds);
-                if self.json {
-                    events::print(&line);
-                } else {
-                    let text = progress::line(epoch, train, test, self.epoch_seconds);
-                    self.bar.suspend(|| {
-                        if self.last == (None, None) {
-                            say!("{}", progress::head(train, test));
-                        }
-                        say!("{text}");
-                    });
-                }
-                self.last = (train, test);
-                self.epoch_seconds = 0.0;
-                return Some(line);
-            }
-            _ => {}
+    /// The share of the run that is over, where it ends at a time, and has come far enough since the last one.
+    fn progress(&mut self) -> Option<f64> {
+        const OFTEN: f64 = 0.005;
+        let [from, to] = self.limits?;
+        let from = from.min(to) * f64::from(u8::from(self.before == 0.0));
+        let share = if to > from { ((self.elapsed() - from) / (to - from)).clamp(0.0, 1.0) } else { 1.0 };
+        if share < 1.0 && share - self.last_share < OFTEN {
+            return None;
         }
-        None
+        self.last_share = share;
+        Some(share)
     }
 
-    /// The number type of the products' factors.
-    fn products<T: Real>(&self) -> &'static str {
-        if self.is_bf16 { "bf16" } else { T::NAME }
-    }
-
-    /// What the steps made of the machine, for the last event and the last lines.
-    fn speed(&self) -> (Value, String) {
-        let seconds = self.train_seconds.max(f64::MIN_POSITIVE);
-        let [rate, examples] = [self.operations / seconds / 1e9, self.examples / seconds];
-        let left_out = 1.0 - self.operations / (self.step_operations * self.examples).max(1.0);
-        let peak = (self.peak)(self.threads);
-        let share = rate / peak;
-        let parts = parts(self.spent);
-        let mut split = serde_json::Map::new();
-        parts.iter().for_each(|(name, share)| drop(split.insert((*name).into(), events::number(*share))));
-        let mut value = json!({
-            "gflops": events::number(rate),
-            "peak_gflops": events::number(peak),
-            "share_of_peak": events::number(share),
-            "left_out": events::number(left_out),
-            "examples_per_s": events::number(examples),
-        });
-        if self.spent.total > 0 {
-            value["time"] = split.into();
+    fn is_checkpoint_due(&mut self, steps: u64) -> bool {
+        let is_due = match self.checkpoints {
+            Checkpoints::Never => false,
+            Checkpoints::Steps(every) => steps.is_multiple_of(every),
+            Checkpoints::Seconds(every) => self.last_checkpoint.elapsed() >= Duration::from_secs_f64(every),
+        };
+        if is_due {
+            self.last_checkpoint = Instant::now();
         }
-        let mut text = format!("{examples:.0} examples/s, {rate:.0} GFLOP/s, {:.0} % of the FMA peak", 100.0 * share);
-        if left_out >= 0.005 {
-            text += &format!(" ({:.0} % of the operations left out: zeros)", 100.0 * left_out);
-        }
-        if self.spent.total > 0 {
-            text += &format!("; {}", describe(self.spent));
-        }
-        (value, text)
-    }
-
-    fn done(&self, done: &Value, speed: &str) {
-        if self.json {
-            return events::print(done);
-        }
-        say!("trained in {:.2} s: {speed}", self.train_seconds);
-        if let Some(epoch) = done.get("kept_epoch") {
-            say!("the model has the parameters of epoch {epoch}, the last with finite numbers (-1: before training)");
-        } else if let (_, Some(test)) = self.last {
-            match test.scores {
-                schuss::Scores::Classification { accuracy, .. } | schuss::Scores::MultiLabel { accuracy, .. } => {
-                    say!("test accuracy {:.2} %", 100.0 * accuracy);
-                }
-                schuss::Scores::Regression { rmse, mae, r2 } => {
-                    say!("test rmse {rmse:.4}, mae {mae:.4}, R² {r2:.4}");
-                }
-            }
-        }
-        say!("weights_sha256 {}", done["weights_sha256"].as_str().unwrap_or_default());
-        say!("model: {}", done["model"].as_str().unwrap_or_default());
+        is_due
     }
 }

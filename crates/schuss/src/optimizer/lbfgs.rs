@@ -85,6 +85,20 @@ impl<T: Real> Pass<'_, T> {
     }
 }
 
+/// Takes a part of the last step back: θ -= (1 - `factor`) s, s = `factor` s, which the next pair is made of.
+pub(super) fn shorten<T: Real>(threads: &Threads, parameters: &mut [T], steps: &mut [T], pairs: &Pairs, factor: f64) {
+    let n = parameters.len();
+    let s = at_mut(steps, n, pairs.place);
+    let [factor, rest] = [factor, 1.0 - factor].map(T::from_f64);
+    zip(threads, parameters, s, |p, s| p - rest * s);
+    map(threads, s, |s| factor * s);
+}
+
+/// gᵀs for the last step s.
+pub(super) fn slope<T: Real>(threads: &Threads, gradient: &[T], steps: &[T], pairs: &Pairs) -> f64 {
+    dot(threads, gradient, at(steps, gradient.len(), pairs.place))
+}
+
 /// d = H q in place of q = -g.
 fn two_loops<T: Real>(threads: &Threads, n: usize, steps: &mut [T], changes: &[T], pairs: &mut Pairs) {
     for i in pairs.oldest_first().rev() {

@@ -109,7 +109,8 @@ pub enum Optimizer {
     /// L-BFGS (Nocedal 1980; Liu and Nocedal 1989) for gradients of all the data: d = -H g by the two-loop recursion over
     /// the last `history` pairs s = Δθ, y = Δg with yᵀs > 1e-10, from H = yᵀs/yᵀy; θ += η d, and η min(1, 1/‖g‖₁) d in the
     /// first step. As `torch.optim.LBFGS` with one iteration a step, no line search and no tolerances; η = 1 is usual.
-    /// s is what the step changed, weight decay included.
+    /// s is what the step changed, weight decay included. A [`Trainer`](crate::Trainer) halves the step until the loss falls
+    /// enough.
     Lbfgs {
         /// Pairs that are remembered: each takes the memory of two gradients.
         history: usize,

@@ -1,7 +1,7 @@
 //! What an optimiser remembers, and its step.
 
 use super::clip::Clipper;
-use super::lbfgs::Pairs;
+use super::lbfgs::{self, Pairs};
 use super::muon::{Constants, Matrices, Part};
 use super::pass::{Pass, Run};
 use super::schedule_free::Weights;
@@ -139,6 +139,19 @@ impl<T: Real> OptimizerState<T> {
             (Optimizer::Muon { .. } | Optimizer::ScheduleFree { .. } | Optimizer::Lbfgs { .. }, _) => {
                 unreachable!("`new` laid out the memory of this optimiser")
             }
+        }
+    }
+
+    /// gᵀs for the last step s = Δθ of [`Optimizer::Lbfgs`], made with the gradient g: what a line search asks for.
+    pub(crate) fn slope(&self, threads: &Threads, gradient: &[T]) -> Option<f64> {
+        let Memory::Lbfgs(pairs) = &self.memory else { return None };
+        Some(lbfgs::slope(threads, gradient, &self.buffers[0].values, pairs))
+    }
+
+    /// Makes the last step of [`Optimizer::Lbfgs`] shorter by `factor`, after the fact.
+    pub(crate) fn shorten(&mut self, threads: &Threads, parameters: &mut [T], factor: f64) {
+        if let Memory::Lbfgs(pairs) = &self.memory {
+            lbfgs::shorten(threads, parameters, &mut self.buffers[0].values, pairs, factor);
         }
     }
 

@@ -344,6 +344,11 @@ impl Settings {
             }
             self.class_weights.iter().try_for_each(|&weight| within("class weight", weight, 0.0, f64::MAX))?;
         }
+        if let Optimizer::Lbfgs { .. } = self.optimizer
+            && self.accumulate > 1
+        {
+            return Err(Error::value("accumulate", "1 with lbfgs", self.accumulate));
+        }
         if let Some(augment) = self.augment {
             augment.check(&model.example_shape)?;
             let [expected, got] = [model.network.inputs(), model.example_shape.iter().product()];

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use schuss_kernels::meter::{Work, timed};
-use schuss_kernels::update;
+use schuss_kernels::{sum_of_pairs, update};
 
 use crate::model::BATCH;
 use crate::optimizer::OptimizerState;
@@ -82,17 +82,52 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         if !loss.is_finite() && !goes_on {
             return None;
         }
+        let before = loss + self.penalty();
         let (threads, gradient) = (&self.threads, &self.workspace.gradient);
+        let parameters = self.model.network.parameters_mut();
+        let mut is_finite =
+            timed(Work::Optimizer, || self.optimizer.step(threads, parameters, gradient, learning_rate));
+        if let Some(slope) = self.optimizer.slope(&self.threads, &self.workspace.gradient) {
+            is_finite = self.search_line(rows.len(), before, slope);
+        }
         let network = &mut self.model.network;
-        let is_finite = timed(Work::Optimizer, || {
-            let is_finite = self.optimizer.step(threads, network.parameters_mut(), gradient, learning_rate);
-            if let Some(average) = &mut self.average {
-                average.update(threads, network.parameters());
-            }
-            is_finite
-        });
         network.update_statistics(&self.workspace);
+        if let Some(average) = &mut self.average {
+            timed(Work::Optimizer, || average.update(&self.threads, network.parameters()));
+        }
         (is_finite || goes_on).then_some(loss)
+    }
+
+    /// l2·Σθ², which no reported loss has.
+    fn penalty(&self) -> f64 {
+        let parameters = self.model.network.parameters();
+        match self.settings.l2 {
+            0.0 => 0.0,
+            l2 => l2 * sum_of_pairs(&self.threads, parameters, parameters, |x, y| x * y),
+        }
+    }
+
+    /// Halves the last step, up to thirty times, until the loss with its penalty, `before` it, falls by a part in 10,000 of
+    /// what its `slope` promises (Armijo 1966). The step's rows are one batch, whose inputs are still there. Whether the
+    /// parameters are finite then.
+    fn search_line(&mut self, rows: usize, before: f64, slope: f64) -> bool {
+        const SHARE: f64 = 1e-4;
+        // The last digits of a loss near its minimum are noise.
+        let noise = before.abs() * if size_of::<T>() == 4 { 1e-7 } else { 1e-15 };
+        let mut part = 1.0;
+        for _ in 0..30 {
+            let network = &self.model.network;
+            network.forward_input(&mut self.workspace);
+            let (output, _) = self.workspace.output_and_gradient(network.last_activation());
+            let (targets, weights) = (self.batch.targets(rows), self.batch.weights(rows));
+            let sum = self.model.loss.evaluate(&self.threads, output, targets, weights, None);
+            if sum / rows as f64 + self.penalty() <= before + SHARE * part * slope + noise {
+                break;
+            }
+            self.optimizer.shorten(&self.threads, self.model.network.parameters_mut(), 0.5);
+            part *= 0.5;
+        }
+        self.model.network.is_finite()
     }
 
     /// Where the last step has a number first that is not finite, in the order of its computation.

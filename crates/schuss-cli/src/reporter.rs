@@ -1,0 +1,263 @@
+//! What a run says: JSON lines, or text for a person.
+
+use std::time::Instant;
+
+use schuss::{Event, Isa, Measured, Metrics, Model, Products, Real, Scores, Summary, Threads};
+use schuss_data::Data;
+use schuss_kernels::meter::skipped;
+use schuss_kernels::{Bf16, Burst};
+use serde_json::{Value, json};
+
+use crate::events;
+use crate::events::say;
+use crate::meter::{Clocked, Spent, describe, parts};
+use crate::plan::Plan;
+use crate::progress;
+use crate::run_folder::Progress;
+
+/// Tells of a run.
+pub struct Reporter<'a> {
+    json: bool,
+    data: &'a Data,
+    plan: &'a Plan,
+    pub bar: indicatif::ProgressBar,
+    epoch_start: Instant,
+    epoch_seconds: f64,
+    pub train_seconds: f64,
+    step_operations: f64,
+    /// Executed: without those that were left out for a zero factor.
+    operations: f64,
+    examples: f64,
+    skipped: u64,
+    pub has_diverged: bool,
+    /// Whether the table has its head.
+    has_head: bool,
+    threads: &'a Threads,
+    is_bf16: bool,
+    peak: fn(&Threads) -> f64,
+    clocked: Option<Clocked>,
+    spent: Spent,
+}
+
+impl<'a> Reporter<'a> {
+    pub fn new<T: Real + Burst>(
+        json: bool,
+        data: &'a Data,
+        plan: &'a Plan,
+        model: &Model<T>,
+        threads: &'a Threads,
+        steps: u64,
+    ) -> Self {
+        let is_bf16 = plan.options.precision.as_deref() == Some("bf16") && Products::bf16_available();
+        let batch_size = plan.options.batch_size.unwrap_or(1) as u64;
+        let rows = data.train.targets.view().rows() as u64;
+        let [per_epoch, epochs] = [rows.div_ceil(batch_size), plan.options.epochs.unwrap_or(0) as u64];
+        let examples = if steps == per_epoch.saturating_mul(epochs) { rows * epochs } else { steps * batch_size };
+        Self {
+            json,
+            data,
+            plan,
+            bar: progress::bar(examples),
+            epoch_start: Instant::now(),
+            epoch_seconds: 0.0,
+            train_seconds: 0.0,
+            step_operations: model.network.step_operations(1),
+            operations: 0.0,
+            examples: 0.0,
+            skipped: 0,
+            has_diverged: false,
+            has_head: false,
+            threads,
+            is_bf16,
+            peak: if is_bf16 { crate::meter::peak::<Bf16> } else { crate::meter::peak::<T> },
+            clocked: None,
+            spent: Spent::default(),
+        }
+    }
+
+    pub fn start<T: Real>(&self, model: &Model<T>) {
+        let threads = self.threads;
+        let rows = |examples: &schuss_data::Examples| examples.targets.view().rows();
+        let (train, test) = (rows(&self.data.train), self.data.test.as_ref().map(rows));
+        if self.json {
+            let mut start = json!({
+                "event": "start",
+                "data": self.data.name,
+                "rows": train,
+                "sizes": model.network.sizes(),
+                "parameters": model.network.parameters().len(),
+                "settings": serde_json::to_value(&self.plan.options).unwrap_or(Value::Null),
+                "chosen": self.plan.reasons,
+                "threads": threads.count(),
+                "isa": Isa::current().name(),
+                "products": self.products::<T>(),
+            });
+            if let Some(test) = test {
+                start["rows_test"] = test.into();
+            }
+            events::print(&start);
+            return;
+        }
+        let origin = if self.data.test_is_split { "a fixed 20 % of the rows, split off" } else { "the data's own" };
+        let test = test.map_or("no test rows".into(), |rows| format!("{rows} test rows ({origin})"));
+        say!("{}: {train} training rows, {test}", self.data.name);
+        let sizes: Vec<_> = model.network.sizes().iter().map(usize::to_string).collect();
+        say!(
+            "network {}: {} parameters, {}, {}, loss {}",
+            sizes.join("-"),
+            model.network.parameters().len(),
+            model.network.hidden_activation().name(),
+            model.network.last_activation().name(),
+            model.loss.name()
+        );
+        for reason in &self.plan.reasons {
+            say!("chosen: {reason}");
+        }
+        let products = self.products::<T>();
+        say!("{} threads, {}, {}, {products} products", threads.count(), Isa::current().name(), T::NAME);
+    }
+
+    /// The event to record, if it is one.
+    pub fn on_event(&mut self, event: Event) -> Option<Value> {
+        match event {
+            Event::EpochStarted { epoch } => {
+                self.bar.set_message(format!("epoch {epoch}"));
+                self.epoch_start = Instant::now();
+                self.skipped = skipped();
+                self.clocked = Some(Clocked::start());
+            }
+            Event::Step { step, rows, loss, .. } => {
+                if !loss.is_finite() && !self.has_diverged {
+                    self.has_diverged = true;
+                    self.bar.suspend(|| {
+                        eprintln!(
+                            "note: the loss is not finite from step {step} on; the run goes on, and what it keeps in the \
+                             end are the last good parameters"
+                        );
+                    });
+                }
+                // A sample of the steps, so that the clock costs nothing: the first of an epoch, and one in sixteen.
+                if let Some(clocked) = self.clocked.take() {
+                    self.spent += clocked.stop();
+                }
+                if step % 16 == 4 {
+                    self.clocked = Some(Clocked::start());
+                }
+                self.bar.inc(rows as u64);
+                self.operations += self.step_operations * rows as f64;
+                self.examples += rows as f64;
+            }
+            Event::StepsFinished { .. } => {
+                self.clocked.take().map(Clocked::stop);
+                let seconds = self.epoch_start.elapsed().as_secs_f64();
+                self.epoch_seconds += seconds;
+                self.train_seconds += seconds;
+                self.operations -= 2.0 * (skipped() - self.skipped) as f64;
+            }
+            Event::RolledBack { step, culprit, good_epoch, learning_rate } => {
+                let good =
+                    if good_epoch < 0 { "from before training".into() } else { format!("of epoch {good_epoch}") };
+                self.bar.suspend(|| {
+                    eprintln!(
+                        "note: {culprit} is not finite at step {step}; the run goes on from the parameters {good} at half \
+                         the learning rate, {learning_rate:?}"
+                    );
+                });
+                return Some(json!({ "event": "rolled_back", "step": step, "culprit": culprit,
+                                    "good_epoch": good_epoch, "lr": learning_rate }));
+            }
+            Event::Epoch { epoch, train, valid, test } => {
+                let measured = Measured { train, valid, test };
+                let line = events::epoch(epoch, measured, self.epoch_seconds);
+                if self.json {
+                    events::print(&line);
+                } else {
+                    let text = progress::line(epoch, measured, self.epoch_seconds);
+                    self.bar.suspend(|| {
+                        if !self.has_head {
+                            say!("{}", progress::head(measured));
+                        }
+                        say!("{text}");
+                    });
+                    self.has_head = true;
+                }
+                self.epoch_seconds = 0.0;
+                return Some(line);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Goes on counting where an interrupted run was.
+    pub fn go_on(&mut self, progress: &Progress) {
+        self.train_seconds = progress.train_seconds;
+        self.has_head = false;
+    }
+
+    /// Seconds of the steps so far, those of this epoch included.
+    pub fn train_seconds(&self) -> f64 {
+        self.train_seconds + self.epoch_start.elapsed().as_secs_f64()
+    }
+
+    /// The number type of the products' factors.
+    fn products<T: Real>(&self) -> &'static str {
+        if self.is_bf16 { "bf16" } else { T::NAME }
+    }
+
+    /// What the steps made of the machine, for the last event and the last lines.
+    pub fn speed(&self) -> (Value, String) {
+        let seconds = self.train_seconds.max(f64::MIN_POSITIVE);
+        let [rate, examples] = [self.operations / seconds / 1e9, self.examples / seconds];
+        let left_out = 1.0 - self.operations / (self.step_operations * self.examples).max(1.0);
+        let peak = (self.peak)(self.threads);
+        let share = rate / peak;
+        let parts = parts(self.spent);
+        let mut split = serde_json::Map::new();
+        parts.iter().for_each(|(name, share)| drop(split.insert((*name).into(), events::number(*share))));
+        let mut value = json!({
+            "gflops": events::number(rate),
+            "peak_gflops": events::number(peak),
+            "share_of_peak": events::number(share),
+            "left_out": events::number(left_out),
+            "examples_per_s": events::number(examples),
+        });
+        if self.spent.total > 0 {
+            value["time"] = split.into();
+        }
+        let mut text = format!("{examples:.0} examples/s, {rate:.0} GFLOP/s, {:.0} % of the FMA peak", 100.0 * share);
+        if left_out >= 0.005 {
+            text += &format!(" ({:.0} % of the operations left out: zeros)", 100.0 * left_out);
+        }
+        if self.spent.total > 0 {
+            text += &format!("; {}", describe(self.spent));
+        }
+        (value, text)
+    }
+
+    pub fn done(&self, done: &Value, summary: &Summary, speed: &str) {
+        if self.json {
+            return events::print(done);
+        }
+        say!("trained in {:.2} s, {} steps: {speed}", self.train_seconds, summary.steps);
+        if done.get("kept_epoch").is_some() {
+            let reason = if self.has_diverged { "the last with finite numbers" } else { "the best by validation" };
+            say!("the model has the parameters of epoch {}, {reason} (-1: before training)", summary.kept_epoch);
+        }
+        for (name, metrics) in [("validation", summary.measured.valid), ("test", summary.measured.test)] {
+            metrics.into_iter().for_each(|metrics| say!("{name} {}", score(metrics)));
+        }
+        say!("weights_sha256 {}", done["weights_sha256"].as_str().unwrap_or_default());
+        say!("model: {}", done["model"].as_str().unwrap_or_default());
+    }
+}
+
+fn score(metrics: Metrics) -> String {
+    match metrics.scores {
+        Scores::Classification { accuracy, .. } => format!("accuracy {:.2} %", 100.0 * accuracy),
+        Scores::MultiLabel { accuracy, exact, .. } => {
+            format!("accuracy {:.2} % of the labels, {:.2} % of the rows", 100.0 * accuracy, 100.0 * exact)
+        }
+        Scores::Regression { rmse, mae, r2 } => format!("rmse {rmse:.4}, mae {mae:.4}, R² {r2:.4}"),
+    }
+}
