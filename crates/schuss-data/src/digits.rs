@@ -25,9 +25,11 @@ pub fn digits() -> Data {
     let features = FeatureValues::U8(pixels.as_standard_layout().into_owned());
     Data {
         name: "digits".into(),
-        train: Examples { features, targets: TargetValues::Classes { labels, classes: 10 } },
+        train: Examples { features, targets: TargetValues::Classes { labels, classes: 10 }, weights: None },
         test: None,
         test_is_split: false,
+        valid: None,
+        valid_is_split: false,
         image_shape: Some(vec![8, 8]),
         class_names: None,
         pictures: None,

@@ -7,7 +7,7 @@ use schuss::{Dataset, Features, Result, Targets};
 
 use crate::Pictures;
 use crate::error;
-use crate::split::test_rows;
+use crate::split::Split;
 
 /// Feature values, (examples, features), in the type in which they are kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,10 +46,11 @@ pub enum TargetValues {
     Classes {
         /// The class of every example.
         labels: Vec<u32>,
-        /// How many classes there are, in the training and the test part together.
+        /// How many classes there are, in all parts together.
         classes: usize,
     },
-    /// Numbers, (examples, outputs).
+    /// Numbers, (examples, outputs): values to predict, a 0 or 1 for each label ([`Task::MultiLabel`]), or a probability
+    /// for each class ([`Task::Classification`]).
     Values(Array2<f64>),
 }
 
@@ -59,14 +60,6 @@ impl TargetValues {
         match self {
             Self::Classes { labels, classes } => Targets::Classes { labels, classes: *classes },
             Self::Values(values) => Targets::Values(values.view()),
-        }
-    }
-
-    /// Gives both the larger number of classes.
-    fn share_classes(&mut self, other: &mut Self) {
-        if let (Self::Classes { classes, .. }, Self::Classes { classes: other, .. }) = (self, other) {
-            *classes = (*classes).max(*other);
-            *other = *classes;
         }
     }
 
@@ -93,8 +86,10 @@ impl TargetValues {
 /// How targets are to be understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Targets are classes, counted from 0.
+    /// Targets are classes, counted from 0, or a probability for each class.
     Classification,
+    /// Targets are labels, any number of them for an example: a 0 or 1 for each.
+    MultiLabel,
     /// Targets are numbers.
     Regression,
 }
@@ -106,19 +101,44 @@ pub struct Examples {
     pub features: FeatureValues,
     /// As many targets as examples.
     pub targets: TargetValues,
+    /// What the examples count beside each other, if they do not all count the same: as many weights as examples.
+    pub weights: Option<Vec<f64>>,
 }
 
 impl Examples {
     /// The checked view that the core trains on.
     ///
     /// # Errors
-    /// Those of [`Dataset::new`], such as a feature that is not finite.
+    /// Those of [`Dataset::new`], such as a feature that is not finite, and of [`Dataset::with_weights`].
     pub fn dataset(&self) -> Result<Dataset<'_>> {
-        Dataset::new(self.features.view(), self.targets.view())
+        let dataset = Dataset::new(self.features.view(), self.targets.view())?;
+        self.weights.as_deref().map_or(Ok(dataset), |weights| dataset.with_weights(weights))
+    }
+
+    fn into_numbers(self) -> Self {
+        Self { targets: self.targets.into_numbers(), ..self }
     }
 
     fn select(&self, rows: &[usize]) -> Self {
-        Self { features: self.features.select(rows), targets: self.targets.select(rows) }
+        let of_rows = |weights: &Vec<f64>| rows.iter().map(|&row| weights[row]).collect();
+        Self {
+            features: self.features.select(rows),
+            targets: self.targets.select(rows),
+            weights: self.weights.as_ref().map(of_rows),
+        }
+    }
+
+    /// Takes the rows of a split out of these examples; nothing if there are none.
+    fn split_off(&mut self, split: Split) -> Option<Self> {
+        let rows = split.rows(&self.targets);
+        if rows.is_empty() {
+            return None;
+        }
+        let stays = |row: &usize| rows.binary_search(row).is_err();
+        let others: Vec<usize> = (0..self.targets.view().rows()).filter(stays).collect();
+        let part = self.select(&rows);
+        *self = self.select(&others);
+        Some(part)
     }
 }
 
@@ -133,6 +153,10 @@ pub struct Data {
     pub test: Option<Examples>,
     /// Whether [`Data::with_test_split`] made `test`; otherwise it was in the file.
     pub test_is_split: bool,
+    /// What settings and the best epoch are chosen by, where there is such a part.
+    pub valid: Option<Examples>,
+    /// Whether [`Data::with_valid_split`] made `valid`; otherwise it was in the file.
+    pub valid_is_split: bool,
     /// The shape of one example where that is not a plain row of features: `[28, 28]` for MNIST.
     pub image_shape: Option<Vec<usize>>,
     /// The names of the classes, in their order, where they have any.
@@ -142,30 +166,52 @@ pub struct Data {
 }
 
 impl Data {
-    /// The data of a file or folder: both parts get the same number of classes. What is wrong, otherwise.
+    /// The data of a file or folder: all parts get the same number of classes. What is wrong, otherwise.
     pub(crate) fn of_parts(
         path: &Path,
         mut train: Examples,
         mut test: Option<Examples>,
+        mut valid: Option<Examples>,
         image_shape: Option<Vec<usize>>,
     ) -> Result<Self> {
-        if let Some(test) = &mut test {
-            let [expected, got] = [&train, test].map(|part| part.features.view().columns());
+        let expected = train.features.view().columns();
+        for (name, part) in [("test", &test), ("validation", &valid)] {
+            let got = part.as_ref().map_or(expected, |part| part.features.view().columns());
             if got != expected {
-                let problem = format!("the test part has {got} features an example, the training part {expected}");
+                let problem = format!("the {name} part has {got} features an example, the training part {expected}");
                 return Err(error::file(path, format!("{problem}; expected the same in both")));
             }
-            train.targets.share_classes(&mut test.targets);
         }
+        let mut class_counts: Vec<&mut usize> = [Some(&mut train), test.as_mut(), valid.as_mut()]
+            .into_iter()
+            .flatten()
+            .filter_map(|part| match &mut part.targets {
+                TargetValues::Classes { classes, .. } => Some(classes),
+                TargetValues::Values(_) => None,
+            })
+            .collect();
+        let most = class_counts.iter().map(|classes| **classes).max().unwrap_or(0);
+        class_counts.iter_mut().for_each(|classes| **classes = most);
         let whole_path = std::path::absolute(path).unwrap_or_else(|_| path.into());
         let name = whole_path.file_stem().map_or_else(|| "data".into(), |stem| stem.to_string_lossy().into_owned());
-        Ok(Self { name, train, test, test_is_split: false, image_shape, class_names: None, pictures: None })
+        Ok(Self {
+            name,
+            train,
+            test,
+            test_is_split: false,
+            valid,
+            valid_is_split: false,
+            image_shape,
+            class_names: None,
+            pictures: None,
+        })
     }
 
     /// The same data with numbers to predict in place of classes.
     pub(crate) fn into_regression(mut self) -> Self {
-        self.train.targets = self.train.targets.into_numbers();
-        self.test = self.test.map(|test| Examples { targets: test.targets.into_numbers(), ..test });
+        self.train = self.train.into_numbers();
+        self.test = self.test.map(Examples::into_numbers);
+        self.valid = self.valid.map(Examples::into_numbers);
         self.class_names = None;
         self
     }
@@ -180,15 +226,27 @@ impl Data {
         if self.test.is_some() {
             return self;
         }
-        let test_rows = test_rows(&self.train.targets);
-        if test_rows.is_empty() {
-            return self;
+        self.test = self.train.split_off(Split::TEST);
+        self.test_is_split = self.test.is_some();
+        self
+    }
+
+    /// Splits this share of the training part off as the validation part, if there is none yet: after
+    /// [`Data::with_test_split`], a share of what that left.
+    ///
+    /// As there, the split depends on the targets (and the share) alone. The share of the rows is rounded up; classes
+    /// keep theirs, rounded down or up, and at least one example each stays in the training part. Where no example can be
+    /// spared, there is still no validation part afterwards.
+    ///
+    /// # Panics
+    /// The share is negative, 1 or more, or NaN.
+    #[must_use]
+    pub fn with_valid_split(mut self, share: f64) -> Self {
+        let split = Split::valid(share);
+        if self.valid.is_none() {
+            self.valid = self.train.split_off(split);
+            self.valid_is_split = self.valid.is_some();
         }
-        let is_train = |row: &usize| test_rows.binary_search(row).is_err();
-        let train_rows: Vec<usize> = (0..self.train.targets.view().rows()).filter(is_train).collect();
-        self.test = Some(self.train.select(&test_rows));
-        self.train = self.train.select(&train_rows);
-        self.test_is_split = true;
         self
     }
 }
@@ -201,8 +259,9 @@ mod tests {
 
     fn numbered(labels: Vec<u32>) -> Data {
         let features = FeatureValues::F32(Array2::from_shape_fn((labels.len(), 1), |(row, _)| row as f32));
-        let train = Examples { features, targets: TargetValues::Classes { labels, classes: 9 } };
-        Data::of_parts(Path::new("numbered"), train, None, None).unwrap()
+        let weights = Some((0..labels.len()).map(|row| row as f64 + 0.5).collect());
+        let train = Examples { features, targets: TargetValues::Classes { labels, classes: 9 }, weights };
+        Data::of_parts(Path::new("numbered"), train, None, None, None).unwrap()
     }
 
     fn row_numbers(examples: &Examples) -> Vec<f32> {
@@ -210,31 +269,86 @@ mod tests {
         values.iter().copied().collect()
     }
 
-    #[test]
-    fn a_split_shares_out_every_row_in_order_with_its_label() {
-        let labels: Vec<u32> = (0..50).map(|row| row % 3).collect();
-        let data = numbered(labels.clone()).with_test_split();
-        let test = data.test.unwrap();
-        let [train_rows, test_rows] = [&data.train, &test].map(row_numbers);
-        assert_eq!((train_rows.len(), test_rows.len(), data.test_is_split), (40, 10, true));
-        assert!(train_rows.is_sorted() && test_rows.is_sorted());
-        let mut all = [train_rows, test_rows.clone()].concat();
+    /// The parts have together every row once, in order, each with its label and weight.
+    #[track_caller]
+    fn check_parts(labels: &[u32], parts: &[&Examples], counts: &[usize]) {
+        let mut all = Vec::new();
+        for (part, &count) in parts.iter().zip(counts) {
+            let rows = row_numbers(part);
+            assert!(rows.len() == count && rows.is_sorted(), "{rows:?}, expected {count}");
+            let expected = rows.iter().map(|&row| labels[row as usize]).collect();
+            assert_eq!(part.targets, TargetValues::Classes { labels: expected, classes: 9 });
+            let expected: Vec<f64> = rows.iter().map(|&row| f64::from(row) + 0.5).collect();
+            assert_eq!(part.dataset().unwrap().weights(), Some(&expected[..]));
+            all.extend(rows);
+        }
         all.sort_by(f32::total_cmp);
-        assert_eq!(all, (0..50).map(|row| row as f32).collect::<Vec<_>>());
-        let expected = test_rows.iter().map(|&row| labels[row as usize]).collect();
-        assert_eq!(test.targets, TargetValues::Classes { labels: expected, classes: 9 });
+        assert_eq!(all, (0..labels.len()).map(|row| row as f32).collect::<Vec<_>>());
     }
 
     #[test]
-    fn a_test_part_of_the_file_is_left_alone() {
+    fn a_split_shares_out_every_row_in_order_with_its_label_and_weight() {
+        let labels: Vec<u32> = (0..50).map(|row| row % 3).collect();
+        let whole = numbered(labels.clone());
+        let tested = whole.clone().with_test_split();
+        assert!(tested.test_is_split && !tested.valid_is_split);
+        check_parts(&labels, &[&tested.train, tested.test.as_ref().unwrap()], &[40, 10]);
+        let both = tested.clone().with_valid_split(0.25);
+        assert!(both.test_is_split && both.valid_is_split);
+        assert_eq!(both.test, tested.test, "the test part is the same with and without a validation part");
+        check_parts(&labels, &[&both.train, both.test.as_ref().unwrap(), both.valid.as_ref().unwrap()], &[30, 10, 10]);
+        let validated = whole.with_valid_split(0.2);
+        check_parts(&labels, &[&validated.train, validated.valid.as_ref().unwrap()], &[40, 10]);
+        assert_ne!(validated.valid, tested.test, "each split has a seed of its own");
+    }
+
+    #[test]
+    fn parts_of_the_file_are_left_alone() {
         let data = numbered(vec![0; 10]);
-        let data = Data { test: Some(data.train.clone()), ..data };
-        assert_eq!(data.clone().with_test_split(), data);
+        let data = Data { test: Some(data.train.clone()), valid: Some(data.train.clone()), ..data };
+        assert_eq!(data.clone().with_test_split().with_valid_split(0.5), data);
     }
 
     #[test]
     fn what_cannot_be_split_stays_whole() {
         let data = numbered(vec![4]);
-        assert_eq!(data.clone().with_test_split(), data);
+        assert_eq!(data.clone().with_test_split().with_valid_split(0.5), data);
+        let data = numbered(vec![4; 10]);
+        assert_eq!(data.clone().with_valid_split(0.0), data);
+    }
+
+    #[test]
+    fn classes_are_shared_and_features_compared_over_all_parts() {
+        let part = |columns: usize, classes| Examples {
+            features: FeatureValues::U8(Array2::zeros((1, columns))),
+            targets: TargetValues::Classes { labels: vec![0], classes },
+            weights: None,
+        };
+        let of_parts = |test, valid| Data::of_parts(Path::new("parts"), part(2, 3), Some(test), Some(valid), None);
+        let data = of_parts(part(2, 1), part(2, 5)).unwrap();
+        for part in [data.train, data.test.unwrap(), data.valid.unwrap()] {
+            assert_eq!(part.targets.view().width(), 5);
+        }
+        for (result, name) in
+            [(of_parts(part(4, 3), part(2, 3)), "test"), (of_parts(part(2, 3), part(4, 3)), "validation")]
+        {
+            let message = result.unwrap_err().to_string();
+            let expected = format!("the {name} part has 4 features an example, the training part 2");
+            assert!(message.contains(&expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn weights_are_checked_with_the_data_set() {
+        for (weights, expected) in [
+            (vec![1.0], "number of weights: expected 2, got 1"),
+            (vec![1.0, -1.0], "weight of row 1"),
+            (vec![f64::NAN, 1.0], "weight of row 0"),
+            (vec![0.0, 0.0], "one above 0"),
+        ] {
+            let data = numbered(vec![0, 1]);
+            let message = Examples { weights: Some(weights), ..data.train }.dataset().unwrap_err().to_string();
+            assert!(message.contains(expected), "{expected:?} is not in {message:?}");
+        }
     }
 }

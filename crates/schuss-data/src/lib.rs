@@ -5,6 +5,10 @@
 //! are computed with checks, nothing is allocated for bytes that are not there, and an error says what is wrong and
 //! where.
 //!
+//! There may be a test and a validation part beside the training part. What comes without them gets them from splits that
+//! are always the same: [`Data::with_test_split`], [`Data::with_valid_split`]. The arrays of an NPZ file are those of
+//! [`read_npz`]: `x_train`, `y_train`, `sample_weight`, and so on.
+//!
 //! ```
 //! use schuss_data::{OpenOptions, open};
 //!

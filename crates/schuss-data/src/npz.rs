@@ -1,4 +1,10 @@
-//! NPZ in Keras's layout: a zip archive of NPY arrays `x_train`, `y_train` and, for the test part, `x_test`, `y_test`.
+//! NPZ in Keras's layout: a zip archive of NPY arrays.
+//!
+//! | part | examples | targets | sample weights |
+//! |---|---|---|---|
+//! | training | `x_train` | `y_train` | `sample_weight`, or `sample_weight_train` |
+//! | test | `x_test` | `y_test` | `sample_weight_test` |
+//! | validation | `x_valid`, or `x_val` | `y_valid`, or `y_val` | `sample_weight_valid`, or `sample_weight_val` |
 
 use std::fs::File;
 use std::io::BufReader;
@@ -13,59 +19,96 @@ use crate::nearest::nearest;
 use crate::npy::{self, Array, Values};
 use crate::{Data, Examples, FeatureValues, TargetValues, Task, error, targets};
 
-const NAMES: [&str; 4] = ["x_train", "y_train", "x_test", "y_test"];
+/// The names of the arrays of a part, the usual one first.
+struct PartNames {
+    x: &'static [&'static str],
+    y: &'static [&'static str],
+    weights: &'static [&'static str],
+}
+
+const TRAIN: PartNames =
+    PartNames { x: &["x_train"], y: &["y_train"], weights: &["sample_weight", "sample_weight_train"] };
+const TEST: PartNames = PartNames { x: &["x_test"], y: &["y_test"], weights: &["sample_weight_test"] };
+const VALID: PartNames = PartNames {
+    x: &["x_valid", "x_val"],
+    y: &["y_valid", "y_val"],
+    weights: &["sample_weight_valid", "sample_weight_val"],
+};
+/// What the names of all weights begin with.
+const WEIGHT: &str = "sample_weight";
 /// So many names of arrays, and so many letters of each, are shown in a message.
 const SHOWN_NAMES: usize = 20;
 const SHOWN_LETTERS: usize = 40;
 
-/// Reads an NPZ file that holds the arrays `x_train`, `y_train` and, for the test part, `x_test`, `y_test`. Others are
-/// ignored.
+/// Reads an NPZ file that holds the arrays `x_train`, `y_train` and, if there is a test part, `x_test`, `y_test`, and, if
+/// there is a validation part, `x_valid`, `y_valid` (or `x_val`, `y_val`). Each part may have sample weights:
+/// `sample_weight` (or `sample_weight_train`), `sample_weight_test`, `sample_weight_valid` (or `sample_weight_val`). Other
+/// arrays are ignored.
 ///
 /// `x` is (n, ...), of booleans, integers, float32 or float64 in C or Fortran order, and is flattened to (n, features).
 /// Bytes stay bytes, and booleans become bytes; other integers become single precision where that is exact (up to
 /// 2^24), else double.
 ///
-/// `y` is (n,) or (n, outputs). Without a `task`, integers and booleans are classes counted from 0, rows of one 1 and
-/// else 0 are classes, and other floating-point numbers are values to predict. There are as many classes as the largest
-/// label of both parts needs, or as a row of one-hot targets is wide.
+/// `y` is (n,) or (n, outputs). What it means follows from the `task` and the values of `y_train`; the other parts mean the
+/// same.
+/// - Without a task, integers and booleans are classes counted from 0, rows of one 1 and else 0 are classes, and other
+///   floating-point numbers are values to predict.
+/// - With [`Task::Classification`], floating-point numbers may be classes too; or rows of a probability for each class,
+///   numbers of 0 or more that sum to 1 within 0.001.
+/// - With [`Task::MultiLabel`], there is a 0 or 1 for each label.
+/// - With [`Task::Regression`], all are values to predict.
+///
+/// There are as many classes as the largest label of all parts needs, or as a row of one-hot targets is wide.
+///
+/// Sample weights are (n,), of any of these types: numbers of 0 or more, not all of them 0.
 ///
 /// # Errors
 /// No zip archive, a damaged one, a missing array, one of other values (objects, strings, complex numbers), a header
-/// that does not fit the bytes, labels that are not classes, arrays that do not fit together.
+/// that does not fit the bytes, targets that are not what the task needs, weights that are none, arrays that do not fit
+/// together, an array under two of its names.
 pub fn read_npz(path: &Path, task: Option<Task>) -> Result<Data> {
     let file = error::open_file(path)?;
     let read = || -> Parsed<_> {
         let archive = ZipArchive::new(BufReader::new(file));
         let mut archive = Archive(archive.map_err(|e| format!("not an NPZ file, which is a zip archive ({e})"))?);
-        let train = read_part(&mut archive, ["x_train", "y_train"], task)?;
-        let test = if archive.has("x_test") || archive.has("y_test") {
-            // The training part has decided what kind of targets there are.
-            let task = match train.examples.targets {
-                TargetValues::Classes { .. } => Task::Classification,
-                TargetValues::Values(_) => Task::Regression,
-            };
-            let test = read_part(&mut archive, ["x_test", "y_test"], Some(task))?;
-            if test.target_columns != train.target_columns {
-                let [got, expected] = [test.target_columns, train.target_columns];
-                return Err(format!("y_test: {got} numbers a row, but y_train has {expected}; expected the same"));
+        archive.check_weight_names()?;
+        let train = read_part(&mut archive, &TRAIN, |y| targets::read(y, task))?;
+        let mut other_part = |names: &PartNames| {
+            if [names.x, names.y, names.weights].concat().iter().all(|name| !archive.has(name)) {
+                return Ok(None);
             }
-            Some(test.examples)
-        } else {
-            None
+            // The training part has decided what kind of targets there are.
+            let kind = train.target_kind;
+            let part = read_part(&mut archive, names, |y| targets::read_as(y, kind).map(|targets| (targets, kind)))?;
+            if part.target_columns != train.target_columns {
+                let [got, expected] = [part.target_columns, train.target_columns];
+                let problem = format!("{got} numbers a row, but y_train has {expected}; expected the same");
+                return Err(format!("{}: {problem}", part.y_name));
+            }
+            Ok(Some(part.examples))
         };
-        Ok((train, test))
+        let [test, valid] = [other_part(&TEST)?, other_part(&VALID)?];
+        Ok((train, test, valid))
     };
-    let (train, test) = read().map_err(|problem| error::file(path, problem))?;
-    Data::of_parts(path, train.examples, test, train.image_shape)
+    let (train, test, valid) = read().map_err(|problem| error::file(path, problem))?;
+    Data::of_parts(path, train.examples, test, valid, train.image_shape)
 }
 
 struct Part {
     examples: Examples,
+    y_name: &'static str,
     target_columns: usize,
+    target_kind: targets::Kind,
     image_shape: Option<Vec<usize>>,
 }
 
-fn read_part(archive: &mut Archive, [x_name, y_name]: [&str; 2], task: Option<Task>) -> Parsed<Part> {
+fn read_part(
+    archive: &mut Archive,
+    names: &PartNames,
+    read_targets: impl Fn(&Array) -> Parsed<(TargetValues, targets::Kind)>,
+) -> Parsed<Part> {
+    let x_name = archive.find(names.x)?.unwrap_or(names.x[0]);
+    let y_name = archive.find(names.y)?.unwrap_or(names.y[0]);
     let x = archive.read(x_name)?;
     let [rows, image_shape @ ..] = &x.shape[..] else {
         return Err(format!("{x_name}: a single number; expected an array (n, ...) of n examples"));
@@ -75,12 +118,39 @@ fn read_part(archive: &mut Archive, [x_name, y_name]: [&str; 2], task: Option<Ta
     let features = features(x).map_err(|problem| format!("{x_name}: {problem}"))?;
     let y = archive.read(y_name)?;
     let target_columns = y.shape.get(1).copied().unwrap_or(1);
-    let targets = targets::read(&y, task).map_err(|problem| format!("{y_name}: {problem}"))?;
+    let (targets, target_kind) = read_targets(&y).map_err(|problem| format!("{y_name}: {problem}"))?;
     let target_rows = targets.view().rows();
     if target_rows != rows {
         return Err(format!("{y_name}: {target_rows} targets for the {rows} examples of {x_name}; expected as many"));
     }
-    Ok(Part { examples: Examples { features, targets }, target_columns, image_shape })
+    let weights = match archive.find(names.weights)? {
+        Some(name) => {
+            let array = archive.read(name)?;
+            let weights = weights(&array, rows, x_name).map_err(|problem| format!("{name}: {problem}"))?;
+            Some(weights)
+        }
+        None => None,
+    };
+    Ok(Part { examples: Examples { features, targets, weights }, y_name, target_columns, target_kind, image_shape })
+}
+
+/// The weights of `rows` examples.
+fn weights(Array { shape, values }: &Array, rows: usize, x_name: &str) -> Parsed<Vec<f64>> {
+    let &[count] = &shape[..] else {
+        return Err(format!("its shape is {shape:?}; expected ({rows},): a weight for each example of {x_name}"));
+    };
+    if count != rows {
+        return Err(format!("{count} weights for the {rows} examples of {x_name}; expected as many"));
+    }
+    let weights: Vec<f64> = (0..rows).map(|row| values.get(row)).collect();
+    if let Some(row) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
+        let problem = format!("row {row} is {}; expected a finite number of 0 or more", weights[row]);
+        return Err(format!("{problem}; rows are counted from 0"));
+    }
+    if weights.iter().all(|weight| *weight == 0.0) {
+        return Err("all weights are 0; expected one above 0 at least".into());
+    }
+    Ok(weights)
 }
 
 /// The largest integer up to which every integer is a single-precision number.
@@ -116,6 +186,32 @@ impl Archive {
         self.0.index_for_name(&member(name)).is_some()
     }
 
+    /// The one of these names of an array that is there, if any is.
+    fn find<'a>(&self, names: &[&'a str]) -> Parsed<Option<&'a str>> {
+        let mut there = names.iter().copied().filter(|name| self.has(name));
+        match (there.next(), there.next()) {
+            (Some(one), Some(other)) => Err(format!("there are both {one:?} and {other:?}; expected one of them")),
+            (one, _) => Ok(one),
+        }
+    }
+
+    /// Fails where weights would be ignored for their name.
+    fn check_weight_names(&self) -> Parsed<()> {
+        let known = [TRAIN.weights, TEST.weights, VALID.weights].concat();
+        match self.names().iter().find(|name| name.starts_with(WEIGHT) && !known.contains(&name.as_str())) {
+            Some(name) => {
+                Err(format!("{} is no name of weights; expected {}; rename it", shown(name), known.join(", ")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The names of all arrays.
+    fn names(&self) -> Vec<String> {
+        let array_name = |raw: &[u8]| String::from_utf8_lossy(raw.strip_suffix(b".npy").unwrap_or(raw)).into_owned();
+        self.0.file_names_raw().map(array_name).collect()
+    }
+
     fn read(&mut self, name: &str) -> Parsed<Array> {
         if !self.has(name) {
             return Err(self.missing(name));
@@ -126,22 +222,26 @@ impl Archive {
     }
 
     fn missing(&self, name: &str) -> String {
-        let array_name = |raw: &[u8]| String::from_utf8_lossy(raw.strip_suffix(b".npy").unwrap_or(raw)).into_owned();
-        let there: Vec<String> = self.0.file_names_raw().map(array_name).collect();
-        let shown = |name: &String| format!("{:?}", name.chars().take(SHOWN_LETTERS).collect::<String>());
-        let mut list = there.iter().take(SHOWN_NAMES).map(shown).collect::<Vec<_>>().join(", ");
+        let there = self.names();
+        let mut list = there.iter().take(SHOWN_NAMES).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
         if there.len() > SHOWN_NAMES {
             list += &format!(" and {} more", there.len() - SHOWN_NAMES);
         }
-        let others = there.iter().map(String::as_str).filter(|name| !NAMES.contains(name));
+        let known = [TRAIN, TEST, VALID].map(|part| [part.x, part.y, part.weights].concat()).concat();
+        let others = there.iter().map(String::as_str).filter(|name| !known.contains(name));
         let hint =
             nearest(name, others).map_or(String::new(), |near| format!("; {near:?} may have been meant: rename it"));
         format!(
-            "there is no array {name:?}; expected x_train, y_train and, for a test part, x_test and y_test; the file \
-             holds {}{hint}",
+            "there is no array {name:?}; expected x_train, y_train and, for a test part, x_test and y_test, for a \
+             validation part x_valid and y_valid; the file holds {}{hint}",
             if list.is_empty() { "no arrays" } else { &list },
         )
     }
+}
+
+/// As much of a name as a message shows.
+fn shown(name: &str) -> String {
+    format!("{:?}", name.chars().take(SHOWN_LETTERS).collect::<String>())
 }
 
 fn member(array: &str) -> String {
@@ -237,12 +337,15 @@ mod tests {
         let part = |features, labels| Examples {
             features: FeatureValues::U8(features),
             targets: TargetValues::Classes { labels, classes: 7 },
+            weights: None,
         };
         let expected = Data {
             name: "table".into(),
             train: part(train, vec![0, 2, 1]),
             test: Some(part(array![[9, 8, 7, 6]], vec![6])),
             test_is_split: false,
+            valid: None,
+            valid_is_split: false,
             image_shape: Some(vec![2, 2]),
             class_names: None,
             pictures: None,
@@ -285,6 +388,120 @@ mod tests {
         check_message(part(longs(&[2], &[0, 1]), floats(&[1], &[0.5])), &["y_test: row 0 is 0.5"]);
         let one_hot = longs(&[2, 3], &[0, 1, 0, 1, 0, 0]);
         check_message(part(one_hot, longs(&[1, 2], &[0, 1])), &["y_test: 2 numbers a row, but y_train has 3"]);
+    }
+
+    /// A training part of two examples and these arrays.
+    fn with_train<'a>(y_train: Vec<u8>, others: &[Member<'a>]) -> Vec<Member<'a>> {
+        [&[("x_train", floats(&[2], &[1., 2.])), ("y_train", y_train)], others].concat()
+    }
+
+    #[test]
+    fn a_validation_part_is_read_under_both_of_its_names() {
+        for [x_valid, y_valid] in [["x_valid", "y_valid"], ["x_val", "y_val"], ["x_valid", "y_val"]] {
+            let part = [(x_valid, floats(&[1], &[3.])), (y_valid, longs(&[1], &[4]))];
+            let data = read_members(&with_train(longs(&[2], &[0, 1]), &part), None).unwrap();
+            let valid = data.valid.unwrap();
+            assert_eq!(valid.features, FeatureValues::F32(array![[3.]]));
+            assert_eq!(valid.targets, TargetValues::Classes { labels: vec![4], classes: 5 });
+            assert_eq!(data.train.targets.view().width(), 5);
+            assert_eq!((data.test, data.test_is_split, data.valid_is_split), (None, false, false));
+        }
+        let check =
+            |others: &[Member], expected: &[&str]| check_error(&with_train(longs(&[2], &[0, 1]), others), expected);
+        let x = || floats(&[1], &[3.]);
+        check(&[("x_valid", x())], &["there is no array \"y_valid\"", "for a validation part x_valid and y_valid"]);
+        check(&[("y_val", x())], &["there is no array \"x_valid\""]);
+        check(&[("x_valid", x()), ("x_val", x()), ("y_val", x())], &["both \"x_valid\" and \"x_val\"; expected one"]);
+        check(&[("x_val", x()), ("y_val", longs(&[2], &[0, 1]))], &["y_val: 2 targets for the 1 examples of x_val"]);
+        check(&[("x_val", x()), ("y_val", longs(&[1, 2], &[0, 1]))], &["y_val: 2 numbers a row, but y_train has 1"]);
+        let wide = [("x_val", floats(&[1, 2], &[3.; 2])), ("y_val", longs(&[1], &[0]))];
+        check(&wide, &["the validation part has 2 features an example, the training part 1"]);
+    }
+
+    #[test]
+    fn weights_of_any_type_are_read_for_every_part() {
+        let doubles = [0.5f64, 0.0].map(f64::to_le_bytes).concat();
+        for (array, expected) in [
+            (floats(&[2], &[0.5, 2.]), [0.5, 2.]),
+            (npy("<f8", false, &[2], &doubles), [0.5, 0.]),
+            (longs(&[2], &[0, 7]), [0., 7.]),
+            (bytes(&[2], &[3, 255]), [3., 255.]),
+            (npy("|b1", false, &[2], &[1, 0]), [1., 0.]),
+        ] {
+            for name in ["sample_weight", "sample_weight_train"] {
+                let members = with_train(longs(&[2], &[0, 1]), &[(name, array.clone())]);
+                let train = read_members(&members, None).unwrap().train;
+                assert_eq!(train.dataset().unwrap().weights(), Some(&expected[..]), "{name}");
+            }
+        }
+        let part = |[x, y, weight]: [&'static str; 3]| {
+            [(x, floats(&[2], &[3., 4.])), (y, longs(&[2], &[1, 0])), (weight, floats(&[2], &[1., 3.]))]
+        };
+        for valid in ["sample_weight_valid", "sample_weight_val"] {
+            let others =
+                [part(["x_test", "y_test", "sample_weight_test"]), part(["x_valid", "y_valid", valid])].concat();
+            let data = read_members(&with_train(longs(&[2], &[0, 1]), &others), None).unwrap();
+            assert_eq!(data.train.weights, None);
+            [data.test, data.valid].into_iter().for_each(|part| assert_eq!(part.unwrap().weights, Some(vec![1., 3.])));
+        }
+    }
+
+    #[test]
+    fn what_are_no_weights_is_named() {
+        let check = |array, expected: &str| {
+            let members = with_train(longs(&[2], &[0, 1]), &[("sample_weight", array)]);
+            check_error(&members, &["table.npz: sample_weight: ", expected]);
+        };
+        check(floats(&[3], &[1.; 3]), "3 weights for the 2 examples of x_train; expected as many");
+        check(floats(&[0], &[]), "0 weights for the 2 examples");
+        check(floats(&[2, 1], &[1.; 2]), "its shape is [2, 1]; expected (2,): a weight for each example of x_train");
+        check(floats(&[], &[1.]), "its shape is []; expected (2,)");
+        check(
+            floats(&[2], &[1., -0.5]),
+            "row 1 is -0.5; expected a finite number of 0 or more; rows are counted from 0",
+        );
+        check(longs(&[2], &[-7, 1]), "row 0 is -7");
+        check(floats(&[2], &[f32::NAN, 1.]), "row 0 is NaN");
+        check(floats(&[2], &[1., f32::INFINITY]), "row 1 is inf");
+        check(floats(&[2], &[0., -0.]), "all weights are 0; expected one above 0");
+        check(npy("|O", false, &[2], &[0; 16]), "pickled objects are not read");
+        let weights = || floats(&[2], &[1.; 2]);
+        let check =
+            |others: &[Member], expected: &[&str]| check_error(&with_train(longs(&[2], &[0, 1]), others), expected);
+        let both = [("sample_weight", weights()), ("sample_weight_train", weights())];
+        check(&both, &["both \"sample_weight\" and \"sample_weight_train\""]);
+        check(&[("sample_weight_test", weights())], &["there is no array \"x_test\""]);
+        check(&[("sample_weight_val", weights())], &["there is no array \"x_valid\""]);
+        check(
+            &[("sample_weights", weights())],
+            &["\"sample_weights\" is no name of weights", "sample_weight_val; rename"],
+        );
+    }
+
+    #[test]
+    fn probabilities_and_labels_are_read_for_every_part() {
+        let check = |y_train, y_valid, task, expected: [ndarray::Array2<f64>; 2]| {
+            let valid = [("x_valid", floats(&[1], &[3.])), ("y_valid", y_valid)];
+            let data = read_members(&with_train(y_train, &valid), Some(task)).unwrap();
+            assert_eq!([data.train, data.valid.unwrap()].map(|part| part.targets), expected.map(TargetValues::Values));
+        };
+        let soft = || floats(&[2, 2], &[0.25, 0.75, 1., 0.]);
+        let hard = || longs(&[1, 2], &[0, 1]);
+        check(soft(), hard(), Task::Classification, [array![[0.25, 0.75], [1., 0.]], array![[0., 1.]]]);
+        let labels = || bytes(&[2, 2], &[1, 0, 0, 1]);
+        check(labels(), hard(), Task::MultiLabel, [array![[1., 0.], [0., 1.]], array![[0., 1.]]]);
+        let message = |y_train, y_valid, task| {
+            let valid = [("x_valid", floats(&[1], &[3.])), ("y_valid", y_valid)];
+            read_members(&with_train(y_train, &valid), Some(task))
+        };
+        let half = || floats(&[1, 2], &[0.5, 0.25]);
+        check_message(
+            message(soft(), half(), Task::Classification),
+            &["y_valid: row 0 is not one-hot", "sums to 0.75"],
+        );
+        check_message(message(labels(), half(), Task::MultiLabel), &["y_valid: row 0 has 0.5 in column 0"]);
+        let classes = longs(&[1], &[1]);
+        check_message(message(labels(), classes, Task::MultiLabel), &["y_valid: 1 numbers a row, but y_train has 2"]);
     }
 
     #[test]

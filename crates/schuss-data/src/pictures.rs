@@ -58,14 +58,14 @@ pub struct Pictures {
     pub resized: usize,
     /// Those that could not be decoded, where [`OpenOptions::skip_bad`] lets them be, with the reason.
     pub skipped: Vec<(PathBuf, String)>,
-    /// Files and folders that are not read: other extensions, folders within those of the classes, a second part to test
-    /// on. Hidden ones are not counted.
+    /// Files and folders that are not read: other extensions, folders within those of the classes, a second validation
+    /// part. Hidden ones are not counted.
     pub ignored: Vec<PathBuf>,
 }
 
-/// Reads a folder of pictures, `CLASS/PICTURE.png`, or of a training and a test part, `train/CLASS/PICTURE.png` and
-/// `test/CLASS/PICTURE.png`; where there is no `test`, `valid`, `validation` or `val` is the test part. PNG, JPEG, BMP,
-/// GIF (the first frame), WebP and PNM are read.
+/// Reads a folder of pictures, `CLASS/PICTURE.png`, or of a training, a test and a validation part,
+/// `train/CLASS/PICTURE.png`, `test/CLASS/PICTURE.png` and `valid/CLASS/PICTURE.png` (or `validation/`, or `val/`), of which
+/// the last two may be missing. PNG, JPEG, BMP, GIF (the first frame), WebP and PNM are read.
 ///
 /// Classes are the folders in the order of their names, which [`Data::class_names`] has; the pictures of a class are in
 /// the order of theirs. All of them get one size: that of `options.image_size`, or the most common one of the training
@@ -76,8 +76,8 @@ pub struct Pictures {
 ///
 /// # Errors
 /// A picture that cannot be decoded (unless `options.skip_bad`), or that claims more pixels than its bytes can hold; a
-/// class without pictures; less than two classes; a class of the test part that the training part lacks; pictures that
-/// need too much memory.
+/// class without pictures; less than two classes; a class of another part that the training part lacks; pictures
+/// that need too much memory.
 pub fn read_picture_folder(folder: &Path, options: &OpenOptions) -> Result<Data> {
     if let Some((height, width)) = options.image_size
         && ![height, width].iter().all(|side| (1..=LARGEST_SIDE).contains(side))
@@ -86,7 +86,8 @@ pub fn read_picture_folder(folder: &Path, options: &OpenOptions) -> Result<Data>
         return Err(Error::value("size of the pictures", expected, format!("{height} x {width}")));
     }
     let mut report = Pictures::default();
-    let (train_folder, test_folder) = parts(folder, &mut report)?;
+    let [train_folder, other_folders @ ..] = part_folders(folder, &mut report)?;
+    let train_folder = train_folder.unwrap_or_else(|| folder.into());
     let classes = list_classes(&train_folder, &mut report)?;
     let names: Vec<String> = classes.iter().map(|class| class.name.clone()).collect();
     if let [] | [_] = names[..] {
@@ -98,27 +99,26 @@ pub fn read_picture_folder(folder: &Path, options: &OpenOptions) -> Result<Data>
         let problem = format!("no pictures in this folder of a class ({}); remove it", EXTENSIONS.join(", "));
         return Err(error::file(&class.folder, problem));
     }
-    let mut train = Part::new(classes, &names)?;
-    let test_classes = test_folder.map(|folder| list_classes(&folder, &mut report)).transpose()?;
-    let mut test = test_classes.map(|classes| Part::new(classes, &names)).transpose()?;
-
-    let headers = train.keep_good(in_parallel(train.files.iter().collect(), header), options, &mut report)?;
-    let size = options.image_size.or_else(|| most_common(&headers)).unwrap_or((1, 1));
-    let mut all_grey = headers.iter().all(|header| header.is_grey);
-    report.resized += headers.iter().filter(|header| header.size != size).count();
-    if let Some(test) = &mut test {
-        let headers = test.keep_good(in_parallel(test.files.iter().collect(), header), options, &mut report)?;
-        all_grey &= headers.iter().all(|header| header.is_grey);
-        report.resized += headers.iter().filter(|header| header.size != size).count();
+    // Parts that are not there have no files.
+    let mut parts = vec![Part::new(classes, &names)?];
+    for folder in other_folders {
+        let classes = folder.map_or(Ok(Vec::new()), |folder| list_classes(&folder, &mut report))?;
+        parts.push(Part::new(classes, &names)?);
     }
+
+    let mut headers = Vec::new();
+    for part in &mut parts {
+        headers.push(part.keep_good(in_parallel(part.files.iter().collect(), header), options, &mut report)?);
+    }
+    let size = options.image_size.or_else(|| most_common(&headers[0])).unwrap_or((1, 1));
+    let all_grey = headers.iter().flatten().all(|header| header.is_grey);
+    report.resized += headers.iter().flatten().filter(|header| header.size != size).count();
     let channels = options.channels.unwrap_or(if all_grey { Channels::Grey } else { Channels::Rgb });
-    let rows = train.files.len() + test.as_ref().map_or(0, |test| test.files.len());
+    let rows = parts.iter().map(|part| part.files.len()).sum();
     let bytes = (size.0 * size.1 * channels.count()).saturating_mul(rows);
     if options.image_size.is_none() && bytes > MOST_DATA_BYTES {
         return Err(too_large(folder, rows, size, bytes));
     }
-    let mut parts = vec![train];
-    parts.extend(test);
     let mut pixels = Vec::new();
     for part in &mut parts {
         let of_part = part.decode(size, channels, options, &mut report)?;
@@ -142,17 +142,18 @@ pub fn read_picture_folder(folder: &Path, options: &OpenOptions) -> Result<Data>
         let features = Array2::from_shape_vec((part.files.len(), columns), pixels);
         let features = FeatureValues::U8(features.map_err(|shape| error::file(folder, shape.to_string()))?);
         let labels = part.files.into_iter().map(|(_, label)| label as u32).collect();
-        Ok(Examples { features, targets: TargetValues::Classes { labels, classes: names.len() } })
+        Ok(Examples { features, targets: TargetValues::Classes { labels, classes: names.len() }, weights: None })
     });
     let train = examples.next().unwrap_or_else(|| unreachable!("there is a training part"))?;
-    let test = examples.next().transpose()?;
-    // A test part without pictures is none.
-    let test = test.filter(|test| test.features.view().rows() > 0);
+    // A part without pictures is none.
+    let has_pictures = |part: &Examples| part.features.view().rows() > 0;
+    let test = examples.next().transpose()?.filter(has_pictures);
+    let valid = examples.next().transpose()?.filter(has_pictures);
     let shape = match channels {
         Channels::Grey => vec![size.0, size.1],
         Channels::Rgb => vec![size.0, size.1, 3],
     };
-    let data = Data::of_parts(folder, train, test, Some(shape))?;
+    let data = Data::of_parts(folder, train, test, valid, Some(shape))?;
     Ok(Data { class_names: Some(names), pictures: Some(report), ..data })
 }
 
@@ -179,21 +180,22 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(entries)
 }
 
-/// The folders of the training and the test part.
-fn parts(folder: &Path, report: &mut Pictures) -> Result<(PathBuf, Option<PathBuf>)> {
-    const TESTS: [&str; 4] = ["test", "valid", "validation", "val"];
-    let train = folder.join("train");
-    let entries = entries(folder)?;
-    let is_part = |path: &PathBuf| path == &train || TESTS.iter().any(|name| path == &folder.join(name));
-    let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = entries.into_iter().partition(|path| path.is_dir());
+/// The folders of the training, the test and the validation part; none, where the classes lie in this one.
+fn part_folders(folder: &Path, report: &mut Pictures) -> Result<[Option<PathBuf>; 3]> {
+    const PARTS: [&[&str]; 3] = [&["train"], &["test"], &["valid", "validation", "val"]];
+    let [train, ..] = PARTS.map(|names| folder.join(names[0]));
+    let is_part = |path: &PathBuf| PARTS.iter().copied().flatten().any(|name| path == &folder.join(name));
+    let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = entries(folder)?.into_iter().partition(|path| path.is_dir());
     if !folders.contains(&train) || !folders.iter().all(is_part) || !has_class_folders(&train) {
-        return Ok((folder.into(), None));
+        return Ok([None, None, None]);
     }
     report.ignored.extend(files);
-    let mut tests = TESTS.iter().map(|name| folder.join(name)).filter(|path| folders.contains(path));
-    let test = tests.next();
-    report.ignored.extend(tests);
-    Ok((train, test))
+    Ok(PARTS.map(|names| {
+        let mut there = names.iter().map(|name| folder.join(name)).filter(|path| folders.contains(path));
+        let first = there.next();
+        report.ignored.extend(there);
+        first
+    }))
 }
 
 /// The folder of a class and its pictures.
@@ -515,27 +517,36 @@ mod tests {
     }
 
     #[test]
-    fn both_parts_share_the_classes_of_the_training_part() {
+    fn all_parts_share_the_classes_of_the_training_part() {
         let mut pictures: Vec<_> = Vec::new();
         let names: Vec<_> =
             two_classes().into_iter().map(|(name, picture)| (format!("train/{name}"), picture)).collect();
         pictures.extend(names.iter().map(|(name, picture)| (name.as_str(), picture.clone())));
-        for test in ["test", "valid", "validation", "val"] {
-            let name = format!("{test}/dog/x.png");
+        for other in ["test", "valid", "validation", "val"] {
+            let name = format!("{other}/dog/x.png");
             let root = folder(&[&pictures[..], &[(&name, grey(4, 6, 7))]].concat());
             let data = read(&root, &OpenOptions::default());
-            let test = data.test.unwrap();
-            assert_eq!((labels(&data.train), labels(&test)), (&[0, 0, 1, 1][..], &[1][..]));
-            assert_eq!(pixels(&test), [vec![7; 6]], "of the size of the training part");
+            let (part, none) = if other == "test" { (data.test, data.valid) } else { (data.valid, data.test) };
+            let part = part.unwrap();
+            assert_eq!((none, data.test_is_split, data.valid_is_split), (None, false, false));
+            assert_eq!((labels(&data.train), labels(&part)), (&[0, 0, 1, 1][..], &[1][..]));
+            assert_eq!(pixels(&part), [vec![7; 6]], "of the size of the training part");
             assert_eq!(data.pictures.unwrap().resized, 1);
             let root = folder(&[&pictures[..], &[(&name.replace("dog", "cow"), grey(2, 3, 7))]].concat());
             check_error(&root, &OpenOptions::default(), &["cow: a class that the training part lacks", "cat, dog"]);
         }
-        let both = [("test/dog/x.png", grey(2, 3, 7)), ("valid/dog/x.png", grey(2, 3, 8))];
-        let root = folder(&[&pictures[..], &both].concat());
+        let others = [("test/dog/x.png", 7), ("valid/dog/x.png", 8), ("val/dog/x.png", 9)];
+        let others = others.map(|(name, value)| (name, grey(2, 3, value)));
+        let root = folder(&[&pictures[..], &others].concat());
         let data = read(&root, &OpenOptions::default());
-        assert_eq!(pixels(&data.test.unwrap()), [vec![7; 6]]);
-        assert_eq!(data.pictures.unwrap().ignored, [root.path().join("valid")]);
+        assert_eq!([data.test, data.valid].map(|part| pixels(&part.unwrap())), [[vec![7; 6]], [vec![8; 6]]]);
+        assert_eq!(data.pictures.unwrap().ignored, [root.path().join("val")]);
+        // Bad pictures and colours of every part count; a part of bad pictures alone is none.
+        fs::write(root.path().join("valid/dog/x.png"), b"").unwrap();
+        one_color(2, 3, Rgb([7u8, 8, 9])).save(root.path().join("test/dog/x.png")).unwrap();
+        check_error(&root, &OpenOptions::default(), &["valid/dog/x.png: it cannot be decoded"]);
+        let data = read(&root, &OpenOptions { skip_bad: true, ..OpenOptions::default() });
+        assert_eq!((data.valid, data.image_shape), (None, Some(vec![2, 3, 3])));
         // Trains and planes are no parts.
         let root = folder(&[("train/1.png", grey(2, 3, 1)), ("plane/1.png", grey(2, 3, 2))]);
         assert_eq!(read(&root, &OpenOptions::default()).class_names.unwrap(), ["plane", "train"]);

@@ -7,7 +7,9 @@ use schuss::Result;
 
 use crate::named::{NAMES, NamedSet};
 use crate::nearest::nearest;
-use crate::{Channels, Data, Task, digits, error, idx, pictures, read_idx_folder, read_npz, read_picture_folder};
+use crate::{
+    Channels, Data, TargetValues, Task, digits, error, idx, pictures, read_idx_folder, read_npz, read_picture_folder,
+};
 
 /// The environment variable that names a folder of named sets.
 const VARIABLE: &str = "SCHUSS_DATA";
@@ -29,7 +31,8 @@ pub struct OpenOptions {
 }
 
 /// Opens `data`: one of [`NAMES`], the path of an `.npz` file ([`read_npz`]), of a folder of IDX files
-/// ([`read_idx_folder`]), or of one with a folder of pictures for each class ([`read_picture_folder`]). What has no test part in the file has none here: see [`Data::with_test_split`].
+/// ([`read_idx_folder`]), or of one with a folder of pictures for each class ([`read_picture_folder`]). What has no test or
+/// validation part in the file has none here: see [`Data::with_test_split`] and [`Data::with_valid_split`].
 ///
 /// The four files of `mnist` and `fashion-mnist` are looked for in a folder of that name, in this order: in `data_dir`
 /// alone, if it is given; in `$SCHUSS_DATA`; in `./data`; in a `data` folder above the program (that of the
@@ -49,7 +52,15 @@ pub fn open(data: &str, options: &OpenOptions) -> Result<Data> {
     } else {
         open_path(data, options)?
     };
-    Ok(if options.task == Some(Task::Regression) { opened.into_regression() } else { opened })
+    match (options.task, &opened.train.targets) {
+        (Some(Task::Regression), _) => Ok(opened.into_regression()),
+        (Some(Task::MultiLabel), TargetValues::Classes { .. }) => {
+            let problem = "its targets are classes, one for each example; expected, for the task multi-label, an .npz file \
+                           with a 0 or 1 for each label in y_train";
+            Err(error::file(Path::new(data), problem))
+        }
+        _ => Ok(opened),
+    }
 }
 
 /// Where downloaded sets are kept.
@@ -119,7 +130,6 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::TargetValues;
 
     fn mnist() -> &'static NamedSet {
         NamedSet::find("mnist").unwrap()
@@ -210,5 +220,11 @@ mod tests {
         let options = OpenOptions { task: Some(Task::Regression), ..OpenOptions::default() };
         let TargetValues::Values(values) = open("digits", &options).unwrap().train.targets else { panic!("numbers") };
         assert_eq!((values.dim(), values[(9, 0)]), ((1797, 1), 9.0));
+    }
+
+    #[test]
+    fn classes_are_no_labels_that_are_each_there_or_not() {
+        let options = OpenOptions { task: Some(Task::MultiLabel), ..OpenOptions::default() };
+        check_error("digits", &options, &["digits: its targets are classes", "a 0 or 1 for each label in y_train"]);
     }
 }

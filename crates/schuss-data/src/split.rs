@@ -1,4 +1,4 @@
-//! Which examples make up the test part of data that comes without one.
+//! Which examples make up the test or the validation part of data that comes without one.
 
 use std::collections::BTreeMap;
 
@@ -7,27 +7,62 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::TargetValues;
 
-/// The seed of the split: always the same, so that results on the same data are comparable whatever the run's seed.
-const SPLIT_SEED: u64 = 20;
-/// One example in this many is for the test.
-const TEST_SHARE: usize = 5;
+/// A part that is split off the training part.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Split {
+    /// Always the same for a kind of part, so that results on the same data are comparable whatever the run's seed.
+    seed: u64,
+    /// The share of the examples, in units of 1 / [`WHOLE`]: sums of it are exact, and the same on every machine.
+    share: u128,
+}
 
-/// The rows of the test part, ascending: a function of the targets alone.
-///
-/// Classes are cut one by one, numbers as a whole. A fifth of the examples, rounded up, is shared out so that a class
-/// gives a fifth of its own, rounded down or up. A single example of its class stays in the training part.
-pub(crate) fn test_rows(targets: &TargetValues) -> Vec<usize> {
-    let mut groups = groups(targets);
-    groups.retain(|rows| rows.len() > 1);
-    let mut rng = ChaCha8Rng::seed_from_u64(SPLIT_SEED);
-    let shares = shares(&groups.iter().map(Vec::len).collect::<Vec<_>>());
-    let mut chosen = Vec::new();
-    for (mut rows, share) in groups.into_iter().zip(shares) {
-        shuffle(&mut rows, &mut rng);
-        chosen.extend_from_slice(&rows[..share]);
+const WHOLE: u128 = 1_000_000_000;
+
+impl Split {
+    /// A fifth, to test on.
+    pub(crate) const TEST: Self = Self { seed: 20, share: WHOLE / 5 };
+
+    /// This share, to the nearest billionth, to validate on.
+    ///
+    /// # Panics
+    /// The share is negative, 1 or more, or NaN.
+    pub(crate) fn valid(share: f64) -> Self {
+        assert!((0.0..1.0).contains(&share), "share of the validation part: expected 0 or more, below 1, got {share}");
+        let billionths = (share * WHOLE as f64).round() as u128;
+        Self { seed: 30, share: billionths.min(WHOLE - 1) }
     }
-    chosen.sort_unstable();
-    chosen
+
+    /// The rows of the part, ascending: a function of the targets alone.
+    ///
+    /// Classes are cut one by one, numbers as a whole. The share of the examples, rounded up, is shared out so that a
+    /// class gives this share of its own, rounded down or up, but never all. A single example of its class stays in the
+    /// training part.
+    pub(crate) fn rows(self, targets: &TargetValues) -> Vec<usize> {
+        let mut groups = groups(targets);
+        groups.retain(|rows| rows.len() > 1);
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let shares = self.shares(&groups.iter().map(Vec::len).collect::<Vec<_>>());
+        let mut chosen = Vec::new();
+        for (mut rows, share) in groups.into_iter().zip(shares) {
+            shuffle(&mut rows, &mut rng);
+            chosen.extend_from_slice(&rows[..share]);
+        }
+        chosen.sort_unstable();
+        chosen
+    }
+
+    /// Shares out this share of the sum of `counts` by largest remainder; among equal ones the first goes first. None
+    /// gives all it has.
+    fn shares(self, counts: &[usize]) -> Vec<usize> {
+        let share = |count: usize| count as u128 * self.share;
+        let total = share(counts.iter().sum()).div_ceil(WHOLE) as usize;
+        let mut shares: Vec<usize> = counts.iter().map(|&count| (share(count) / WHOLE) as usize).collect();
+        let mut by_remainder: Vec<usize> = (0..counts.len()).filter(|&i| shares[i] + 1 < counts[i]).collect();
+        by_remainder.sort_by_key(|&i| std::cmp::Reverse(share(counts[i]) % WHOLE));
+        let missing = total - shares.iter().sum::<usize>();
+        by_remainder.iter().take(missing).for_each(|&i| shares[i] += 1);
+        shares
+    }
 }
 
 /// The rows of each class, in the order of the classes; all rows where there are no classes.
@@ -40,17 +75,6 @@ fn groups(targets: &TargetValues) -> Vec<Vec<usize>> {
         }
         TargetValues::Values(values) => vec![(0..values.nrows()).collect()],
     }
-}
-
-/// Shares out a fifth of the sum of `counts` by largest remainder; among equal ones the first goes first.
-fn shares(counts: &[usize]) -> Vec<usize> {
-    let total = counts.iter().sum::<usize>().div_ceil(TEST_SHARE);
-    let mut shares: Vec<usize> = counts.iter().map(|count| count / TEST_SHARE).collect();
-    let mut by_remainder: Vec<usize> = (0..counts.len()).collect();
-    by_remainder.sort_by_key(|&i| std::cmp::Reverse(counts[i] % TEST_SHARE));
-    let missing = total - shares.iter().sum::<usize>();
-    by_remainder[..missing].iter().for_each(|&i| shares[i] += 1);
-    shares
 }
 
 /// Fisher and Yates: every order is equally likely.
@@ -82,41 +106,73 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_shares(counts: &[usize], expected: &[usize]) {
-        assert_eq!(shares(counts), expected, "counts {counts:?}");
+    fn check_shares(split: Split, counts: &[usize], expected: &[usize]) {
+        assert_eq!(split.shares(counts), expected, "counts {counts:?}");
     }
 
     #[test]
     fn a_fifth_rounded_up_is_shared_out_by_largest_remainder() {
-        check_shares(&[], &[]);
-        check_shares(&[2], &[1]);
-        check_shares(&[50, 50], &[10, 10]);
-        check_shares(&[7, 8, 10], &[1, 2, 2]);
-        check_shares(&[2, 2, 2, 2], &[1, 1, 0, 0]);
-        let digits = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180];
-        check_shares(&digits, &[36, 37, 35, 37, 36, 36, 36, 36, 35, 36]);
+        for split in [Split::TEST, Split::valid(0.2)] {
+            check_shares(split, &[], &[]);
+            check_shares(split, &[2], &[1]);
+            check_shares(split, &[50, 50], &[10, 10]);
+            check_shares(split, &[7, 8, 10], &[1, 2, 2]);
+            check_shares(split, &[2, 2, 2, 2], &[1, 1, 0, 0]);
+            let digits = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180];
+            check_shares(split, &digits, &[36, 37, 35, 37, 36, 36, 36, 36, 35, 36]);
+        }
+    }
+
+    /// In floating point, 0.07 of 100 is more than 7 and 0.29 of 100 less than 29.
+    #[test]
+    fn any_share_is_exact_and_leaves_something_of_each_class() {
+        check_shares(Split::valid(0.0), &[10, 20], &[0, 0]);
+        check_shares(Split::valid(0.07), &[100], &[7]);
+        check_shares(Split::valid(0.29), &[100], &[29]);
+        check_shares(Split::valid(0.1), &[10, 25, 15], &[1, 3, 1]);
+        check_shares(Split::valid(1.0 / 3.0), &[30, 60], &[10, 20]);
+        check_shares(Split::valid(0.5), &[3, 3, 3], &[2, 2, 1]);
+        check_shares(Split::valid(0.99), &[2, 2, 3], &[1, 1, 2]);
+        check_shares(Split::valid(1.0 - f64::EPSILON), &[5, 2], &[4, 1]);
+        check_shares(Split::valid(1e-8), &[100, 10], &[1, 0]);
+    }
+
+    #[test]
+    fn what_is_no_share_is_refused() {
+        for share in [-0.1, 1.0, 20.0, f64::NAN, f64::INFINITY] {
+            assert!(std::panic::catch_unwind(|| Split::valid(share)).is_err(), "{share}");
+        }
     }
 
     #[test]
     fn a_class_of_one_stays_in_the_training_part() {
-        assert_eq!(test_rows(&classes(&[0, 1, 2, 3])), [0; 0]);
-        let rows = test_rows(&classes(&[5, 0, 0, 0, 0, 0, 7]));
-        assert!(rows.len() == 1 && (1..6).contains(&rows[0]), "{rows:?}");
+        assert_eq!(Split::TEST.rows(&classes(&[0, 1, 2, 3])), [0; 0]);
+        for split in [Split::TEST, Split::valid(0.2)] {
+            let rows = split.rows(&classes(&[5, 0, 0, 0, 0, 0, 7]));
+            assert!(rows.len() == 1 && (1..6).contains(&rows[0]), "{rows:?}");
+        }
     }
 
     #[test]
     fn numbers_are_split_as_a_whole() {
         for (count, expected) in [(1, 0), (2, 1), (5, 1), (6, 2), (100, 20)] {
-            let rows = test_rows(&TargetValues::Values(Array2::zeros((count, 2))));
-            assert_eq!(rows.len(), expected, "{count} rows");
-            assert!(rows.is_sorted_by(|a, b| a < b) && rows.iter().all(|&row| row < count), "{rows:?}");
+            for split in [Split::TEST, Split::valid(0.2)] {
+                let rows = split.rows(&TargetValues::Values(Array2::zeros((count, 2))));
+                assert_eq!(rows.len(), expected, "{count} rows");
+                assert!(rows.is_sorted_by(|a, b| a < b) && rows.iter().all(|&row| row < count), "{rows:?}");
+            }
         }
     }
 
-    /// The split is part of every published result: these rows never change.
+    /// The splits are part of every published result: these rows never change.
     #[test]
-    fn the_split_is_fixed() {
-        assert_eq!(test_rows(&TargetValues::Values(Array2::zeros((30, 1)))), [5, 14, 16, 17, 28, 29]);
+    fn the_splits_are_fixed() {
+        let numbers = TargetValues::Values(Array2::zeros((30, 1)));
+        assert_eq!(Split::TEST.rows(&numbers), [5, 14, 16, 17, 28, 29]);
+        assert_eq!(Split::valid(0.2).rows(&numbers), [3, 8, 9, 10, 11, 29]);
+        let labels: Vec<u32> = (0..30).map(|row| row % 3).collect();
+        assert_eq!(Split::TEST.rows(&classes(&labels)), [0, 10, 14, 19, 21, 23]);
+        assert_eq!(Split::valid(0.1).rows(&classes(&labels)), [10, 17, 27]);
     }
 
     /// Each of 6 orders of 3 rows has probability 1/6; 5 standard deviations of 60,000 draws are 456.

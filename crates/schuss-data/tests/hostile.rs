@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use schuss::Result;
-use schuss_data::{Data, read_idx_folder, read_npz};
+use schuss_data::{Data, Task, read_idx_folder, read_npz};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -38,6 +38,22 @@ fn damaged_files_are_read_or_refused() {
     check("deflated NPZ", npz(CompressionMethod::Deflated), |bytes| bytes, "data.npz", read_file);
     check("x in a sound NPZ", x_npy(), |x| zip_deflated(x, y_npy()), "data.npz", read_file);
     check("y in a sound NPZ", y_npy(), |y| zip_deflated(x_npy(), y), "data.npz", read_file);
+    check("weights in a sound NPZ", weights_npy(), zip_with_weights, "data.npz", read_file);
+    check("y of a validation part in a sound NPZ", y_npy(), zip_with_valid, "data.npz", read_file);
+    check(
+        "probabilities in a sound NPZ",
+        rows_npy([0.25, 0.75]),
+        |y| zip_deflated(x_npy(), y),
+        "data.npz",
+        |folder| read_npz(&folder.join("data.npz"), Some(Task::Classification)),
+    );
+    check(
+        "labels in a sound NPZ",
+        rows_npy([1.0, 1.0]),
+        |y| zip_deflated(x_npy(), y),
+        "data.npz",
+        |folder| read_npz(&folder.join("data.npz"), Some(Task::MultiLabel)),
+    );
     if let (Some(before), Some(after)) = (memory_before, peak_memory()) {
         let growth = after.saturating_sub(before);
         assert!(growth < MEMORY_BYTES, "reading small files took {growth} bytes of memory");
@@ -51,7 +67,7 @@ fn check(what: &str, bytes: Vec<u8>, wrap: Wrap, file_name: &str, read: Read) {
     fs::write(folder.path().join("train-labels-idx1-ubyte"), idx(&[3], &[0, 1, 2])).unwrap();
     let read = |bytes: Vec<u8>| {
         fs::write(folder.path().join(file_name), wrap(bytes)).unwrap();
-        catch_unwind(AssertUnwindSafe(|| read(folder.path()).and_then(|data| data.train.dataset().map(drop))))
+        catch_unwind(AssertUnwindSafe(|| read(folder.path()).and_then(use_all)))
     };
     read(bytes.clone()).unwrap().unwrap_or_else(|error| panic!("{what}, undamaged: {error}"));
     let mut refused = 0;
@@ -66,6 +82,15 @@ fn check(what: &str, bytes: Vec<u8>, wrap: Wrap, file_name: &str, read: Read) {
         }
     }
     assert!(refused > DAMAGES / 10, "{what}: only {refused} of {DAMAGES} damaged files were refused");
+}
+
+/// Whatever was read can be split, and its parts checked.
+fn use_all(data: Data) -> Result<()> {
+    let data = data.with_test_split().with_valid_split(0.5);
+    [Some(&data.train), data.test.as_ref(), data.valid.as_ref()]
+        .into_iter()
+        .flatten()
+        .try_for_each(|part| part.dataset().map(drop))
 }
 
 /// One to three bytes overwritten, often with those that are large in a header; or the end cut off.
@@ -116,6 +141,19 @@ fn y_npy() -> Vec<u8> {
     npy("{'descr': '<i2', 'fortran_order': False, 'shape': (3,), }\n", &[0, 0, 1, 0, 2, 0])
 }
 
+fn weights_npy() -> Vec<u8> {
+    npy(
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }\n",
+        &[0.5f32, 1.0, 2.0].map(f32::to_le_bytes).concat(),
+    )
+}
+
+/// The same row for each of three examples.
+fn rows_npy(row: [f32; 2]) -> Vec<u8> {
+    let values = [row; 3].concat().into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+    npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }\n", &values)
+}
+
 fn npy(header: &str, values: &[u8]) -> Vec<u8> {
     let length = (header.len() as u16).to_le_bytes();
     [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), values].concat()
@@ -123,6 +161,15 @@ fn npy(header: &str, values: &[u8]) -> Vec<u8> {
 
 fn zip_deflated(x: Vec<u8>, y: Vec<u8>) -> Vec<u8> {
     zip(&[("x_train", x), ("y_train", y)], CompressionMethod::Deflated)
+}
+
+fn zip_with_weights(weights: Vec<u8>) -> Vec<u8> {
+    zip(&[("x_train", x_npy()), ("y_train", y_npy()), ("sample_weight", weights)], CompressionMethod::Deflated)
+}
+
+fn zip_with_valid(y: Vec<u8>) -> Vec<u8> {
+    let members = [("x_train", x_npy()), ("y_train", y_npy()), ("x_valid", x_npy()), ("y_valid", y)];
+    zip(&members, CompressionMethod::Deflated)
 }
 
 fn zip(members: &[(&str, Vec<u8>)], method: CompressionMethod) -> Vec<u8> {
