@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("epoch    loss  loss test  accuracy  accuracy test");
     let parts = Parts { test, ..Parts::of(data.train.dataset()?) };
     train(&mut model, parts, &settings, &Threads::all()?, |event| {
-        if let Event::Epoch { epoch, train: Some(train), test: Some(test) } = event {
+        if let Event::Epoch { epoch, train: Some(train), test: Some(test), .. } = event {
             let [accuracy, accuracy_test] = [train, test].map(|metrics| metrics.accuracy().unwrap_or(f64::NAN));
             println!("{epoch:>5}  {:.4}     {:.4}    {accuracy:.4}         {accuracy_test:.4}", train.loss, test.loss);
         }

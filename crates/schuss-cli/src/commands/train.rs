@@ -115,7 +115,8 @@ fn with_valid(data: Data, options: &Options, open: &OpenOptions) -> Result<Data>
     match (options.valid.as_deref(), data.valid.is_some()) {
         (Some(text), _) => match text.parse::<f64>() {
             Ok(0.0) => Ok(Data { valid: None, ..data }),
-            Ok(share) => Ok(Data { valid: None, ..data }.with_valid_split(share)),
+            Ok(share) if (0.0..1.0).contains(&share) => Ok(Data { valid: None, ..data }.with_valid_split(share)),
+            Ok(_) => Err(Failure::Usage(format!("--valid: expected a share of 0 or more and below 1, got {text}"))),
             Err(_) => {
                 let other = open_data(text, open)?;
                 Ok(Data { valid: Some(other.train), valid_is_split: false, ..data })
