@@ -256,6 +256,24 @@ impl Options {
         table.into_iter().filter(|(_, value)| !value.is_null()).collect()
     }
 
+    /// The settings that are set as `config.toml` has them, in the order of the help.
+    pub fn to_toml(&self) -> String {
+        let mut table = self.table();
+        let command = Self::augment_args(Command::new("config.toml"));
+        let names = command.get_arguments().map(|argument| argument.get_long().unwrap_or("data"));
+        let line = |name: &str, value: Value| match value {
+            // Whole numbers of TOML end at 2^63.
+            Value::Number(number) if number.as_u64().is_some_and(|n| n > i64::MAX as u64) => {
+                format!("{name} = \"{number}\"\n")
+            }
+            Value::Number(number) => format!("{name} = {number}\n"),
+            Value::Bool(flag) => format!("{name} = {flag}\n"),
+            Value::String(text) => format!("{name} = {}\n", toml::Value::String(text)),
+            other => format!("{name} = {other}\n"),
+        };
+        names.filter_map(|name| Some(line(name, table.remove(name)?))).collect()
+    }
+
     /// The names of the settings that are set.
     pub fn names(&self) -> Vec<String> {
         self.table().into_iter().map(|(name, _)| name).collect()
@@ -287,7 +305,13 @@ impl Options {
     /// Reads a `config.toml`: every key is a flag, and its value is read as that flag's.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| Failure::io("read", path, error))?;
-        let wrong = |problem: String| Failure::Usage(format!("{}: {problem}", path.display()));
+        // A problem begins with the key that it is of.
+        let wrong = |problem: String| {
+            let key = problem.split(':').next().unwrap_or_default();
+            let is_of_key = |line: &str| line.split('=').next().is_some_and(|name| name.trim() == key);
+            let line = text.lines().position(is_of_key).map_or(String::new(), |at| format!("line {}: ", at + 1));
+            Failure::Usage(format!("{}: {line}{problem}", path.display()))
+        };
         let table: toml::Table = toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().into()))?;
         let command =
             Self::augment_args(Command::new("config.toml")).no_binary_name(true).color(clap::ColorChoice::Never);
@@ -311,8 +335,8 @@ impl Options {
                 _ => flags.insert(0, format!("--{key}={value}").into()),
             }
         }
-        let matches = command.try_get_matches_from(flags).map_err(|error| wrong(explain(&error)))?;
-        Self::from_arg_matches(&matches).map_err(|error| wrong(explain(&error)))
+        let options = command.try_get_matches_from(flags).and_then(|matches| Self::from_arg_matches(&matches));
+        options.map_err(|error| wrong(explain(&error)))
     }
 
     /// Fails where two settings contradict each other, whatever the data.

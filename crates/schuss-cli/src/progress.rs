@@ -5,10 +5,14 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use schuss::{Measured, Metrics, Scores};
 
-/// A bar on standard error, only there if that is a terminal: examples done, examples a second, time left.
-pub fn bar(examples: u64) -> ProgressBar {
-    let bar = ProgressBar::new(examples);
-    let template = "{bar:30} {percent:>3} %  {rate}  {eta} left  {msg}";
+/// A bar on standard error, only there if that is a terminal: examples done, examples a second, time left; time passed
+/// where the number of examples is not known.
+pub fn bar(examples: Option<u64>) -> ProgressBar {
+    let bar = examples.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    let template = match examples {
+        Some(_) => "{bar:30} {percent:>3} %  {rate}  {eta} left  {msg}",
+        None => "{spinner} {elapsed}  {rate}  {msg}",
+    };
     let rate = |state: &ProgressState, w: &mut dyn std::fmt::Write| {
         // Nothing can be done about a terminal that does not take text.
         let _ = write!(w, "{} examples/s", short(state.per_sec()));

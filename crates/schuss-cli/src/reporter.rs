@@ -51,8 +51,14 @@ impl<'a> Reporter<'a> {
         let is_bf16 = plan.options.precision.as_deref() == Some("bf16") && Products::bf16_available();
         let batch_size = plan.options.batch_size.unwrap_or(1) as u64;
         let rows = data.train.targets.view().rows() as u64;
-        let [per_epoch, epochs] = [rows.div_ceil(batch_size), plan.options.epochs.unwrap_or(0) as u64];
-        let examples = if steps == per_epoch.saturating_mul(epochs) { rows * epochs } else { steps * batch_size };
+        let [per_epoch, epochs] =
+            [rows.div_ceil(batch_size), plan.options.epochs.map_or(u64::MAX, |epochs| epochs as u64)];
+        let examples = if steps == per_epoch.saturating_mul(epochs) {
+            rows.saturating_mul(epochs)
+        } else {
+            steps.saturating_mul(batch_size)
+        };
+        let examples = plan.options.time.is_none().then_some(examples);
         Self {
             json,
             data,

@@ -18,9 +18,11 @@ const CHECKPOINT: &str = "checkpoint.safetensors";
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    metrics: File,
+    metrics: Option<File>,
     /// Lines of the metrics.
     lines: usize,
+    /// The metrics up to a checkpoint.
+    kept: String,
     done: Option<Value>,
 }
 
@@ -54,12 +56,12 @@ impl RunFolder {
         }
         let metrics_path = path.join(METRICS);
         let metrics = File::create(&metrics_path).map_err(|error| Failure::io("write", &metrics_path, error))?;
-        let folder = Self { path, metrics, lines: 0, done: None };
+        let folder = Self { path, metrics: Some(metrics), lines: 0, kept: String::new(), done: None };
         folder.write_config(options)?;
         Ok(folder)
     }
 
-    /// The folder of a run that was interrupted, with the metrics up to its checkpoint, and that, if there is one.
+    /// The folder of a run that was interrupted, and its checkpoint, if there is one; nothing is changed yet.
     #[expect(clippy::type_complexity, reason = "the folder, and the state with what belongs to it")]
     pub fn resume(path: PathBuf) -> Result<(Self, Option<(Vec<u8>, Progress)>)> {
         let read = |name: &str| match fs::read(path.join(name)) {
@@ -72,16 +74,20 @@ impl RunFolder {
         let done = text.lines().last().and_then(|line| serde_json::from_str::<Value>(line).ok());
         let done = done.filter(|line| line["event"] == "done" && path.join(MODEL).is_file());
         let lines = checkpoint.as_ref().map_or(0, |(head, _)| head.lines);
-        if done.is_none() {
-            // What came after the checkpoint comes again.
-            let kept: String = text.split_inclusive('\n').take(lines).collect();
-            schuss::write_atomically(&path.join(METRICS), kept.as_bytes())?;
-        }
-        let metrics_path = path.join(METRICS);
-        let metrics = OpenOptions::new().append(true).create(true).open(&metrics_path);
-        let metrics = metrics.map_err(|error| Failure::io("write", &metrics_path, error))?;
+        let kept = text.split_inclusive('\n').take(lines).collect();
         let checkpoint = checkpoint.map(|(head, bytes)| (bytes, head.progress));
-        Ok((Self { path, metrics, lines, done }, checkpoint))
+        Ok((Self { path, metrics: None, lines, kept, done }, checkpoint))
+    }
+
+    /// Opens the metrics of a run that goes on: what came after its checkpoint comes again.
+    pub fn go_on(&mut self) -> Result<()> {
+        if self.metrics.is_none() {
+            let path = self.path.join(METRICS);
+            schuss::write_atomically(&path, self.kept.as_bytes())?;
+            let metrics = OpenOptions::new().append(true).open(&path);
+            self.metrics = Some(metrics.map_err(|error| Failure::io("write", &path, error))?);
+        }
+        Ok(())
     }
 
     /// The last event of a run that is over.
@@ -96,7 +102,7 @@ impl RunFolder {
 
     /// Writes the settings.
     pub fn write_config(&self, options: &Options) -> Result<()> {
-        let config = toml::to_string(options).map_err(|error| Failure::Failed(format!("config.toml: {error}")))?;
+        let config = options.to_toml();
         let header = "# Every setting of this run; `schuss train --config` with this file repeats it.\n";
         Ok(schuss::write_atomically(&self.path.join("config.toml"), format!("{header}{config}").as_bytes())?)
     }
@@ -113,7 +119,8 @@ impl RunFolder {
     /// Appends an event.
     pub fn record(&mut self, event: &Value) -> Result<()> {
         self.lines += 1;
-        writeln!(self.metrics, "{event}").map_err(|error| Failure::io("write", &self.path.join(METRICS), error))
+        let Some(metrics) = &mut self.metrics else { return Ok(()) };
+        writeln!(metrics, "{event}").map_err(|error| Failure::io("write", &self.path.join(METRICS), error))
     }
 
     /// Writes the run's state: a line of JSON, then the checkpoint.

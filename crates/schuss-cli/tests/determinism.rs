@@ -251,3 +251,58 @@ fn every_level_is_deterministic_and_the_two_with_fused_arithmetic_agree() {
     check_levels("--hidden 64,32 --epochs 1 --batch-size 479");
     check_levels("--hidden 64,32 --epochs 1 --batch-size 479 --precision f64 --activation gelu");
 }
+
+/// Killed at any moment and resumed on other numbers of threads, as often as one likes, a run ends with the same bits.
+#[test]
+fn a_killed_run_goes_on_to_the_same_end() {
+    let everything = "--hidden 64,64,64 --norm batch --dropout 0.2 --input-dropout 0.1 --residual --mixup 0.3 \
+                      --augment shift:1,rotate:10 --valid 0.2 --keep best --average 0.99 --clip-norm 1 \
+                      --label-smoothing 0.1 --epochs 12";
+    let optimizers = ["sgd --momentum 0.9 --nesterov", "rmsprop", "adam", "adamw", "muon", "schedule-free"];
+    let everything = optimizers.map(|optimizer| format!("{everything} --optimizer {optimizer}"));
+    let lbfgs = "--hidden 32 --norm layer --optimizer lbfgs --epochs 60 --valid 0.2 --patience 50".to_string();
+    for (i, options) in everything.into_iter().chain([lbfgs]).enumerate() {
+        let room = Room::new();
+        let expected = room.schuss(&format!("train digits {options} --out whole --json")).ok();
+        let mut command = room.command(&format!("train digits {options} --checkpoint 3 --out run --json"));
+        let mut threads = 1;
+        for delay in [60 + 15 * i as u64, 150, 90] {
+            let mut child = command.spawn().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(delay));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            command = if room.path("run/config.toml").is_file() {
+                threads += 1;
+                room.command(&format!("train --resume run --threads {threads} --json"))
+            } else {
+                room.command(&format!("train digits {options} --checkpoint 3 --out run --json"))
+            };
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let last = String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_string();
+        let done: Value = serde_json::from_str(&last).unwrap();
+        assert_eq!(sha256_of(&done), sha256_of(&expected.done()), "{options}");
+        // Its metrics are those of the undisturbed run, line by line, once.
+        let metrics = |folder: &str| -> Vec<Value> {
+            let text = fs::read_to_string(room.path(&format!("{folder}/metrics.jsonl"))).unwrap();
+            let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            lines.pop();
+            lines.iter_mut().for_each(|line| drop(line.as_object_mut().unwrap().remove("seconds")));
+            lines
+        };
+        assert_eq!(metrics("run"), metrics("whole"), "{options}");
+        // Once over, it says so again.
+        assert_eq!(sha256_of(&room.schuss("train --resume run --json").ok().done()), sha256_of(&done));
+    }
+}
+
+/// A run that ends at a time repeats itself from its config: the same steps, the same bits.
+#[test]
+fn a_run_with_a_deadline_repeats_itself() {
+    let room = Room::new();
+    let done = room.schuss("train digits --time 700ms --out run --json").ok().done();
+    assert!(done["steps"].as_u64().unwrap() > 0, "{done}");
+    let again = room.schuss("train --config run/config.toml --out again --json").ok().done();
+    assert_eq!((sha256_of(&done), &done["steps"]), (sha256_of(&again), &again["steps"]));
+}

@@ -155,7 +155,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         Some(path) => RunFolder::resume(path)?,
         None => {
             // Before anything is written: what does not fit is said now.
-            Run::new(&mut model, parts, &settings, &threads)?;
+            Run::new(&mut model, parts, &settings, &threads).map_err(Failure::usage)?;
             let path = arguments.out.unwrap_or_else(|| RunFolder::default_path(&data.name));
             (RunFolder::create(path, &plan.options)?, None)
         }
@@ -167,7 +167,6 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     }
     let mut reporter =
         Reporter::new(arguments.json, data, plan, &model, &threads, settings.total_steps(parts.train.rows()));
-    reporter.start(&model);
     let mut run = match &checkpoint {
         None => Run::new(&mut model, parts, &settings, &threads)?,
         Some((bytes, progress)) => {
@@ -175,6 +174,8 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
             Run::resume(&mut model, parts, &settings, &threads, bytes)?
         }
     };
+    folder.go_on()?;
+    reporter.start(run.model());
     let elapsed_before = checkpoint.as_ref().map_or(0.0, |(_, progress)| progress.elapsed);
     let mut clock = Clock::new(plan, elapsed_before, || time_of_evaluation(&run, parts, &threads))?;
     // Where it cannot be had, Ctrl-C ends the program as it always does.

@@ -92,21 +92,27 @@ impl Room {
         self.schuss_with(command, &[])
     }
 
-    /// Runs `schuss` with further environment variables.
-    #[track_caller]
-    pub fn schuss_with(&self, command: &str, variables: &[(&str, &str)]) -> Output {
-        let output = Command::new(env!("CARGO_BIN_EXE_schuss"))
-            .args(command.split_whitespace())
+    /// The command `schuss`, to run in this room.
+    pub fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_schuss"));
+        command
+            .args(arguments.split_whitespace())
             .current_dir(self.folder.path())
             // Cargo sets it for tests; data would be looked for above it.
             .env_remove("CARGO_MANIFEST_DIR")
             .env("HOME", self.path("home"))
             .env("XDG_CACHE_HOME", self.path("home/.cache"))
             .env("SCHUSS_DATA", self.path("data-folder"))
-            .envs(variables.iter().copied())
             .stdin(Stdio::null())
-            .output()
-            .unwrap();
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs `schuss` with further environment variables.
+    #[track_caller]
+    pub fn schuss_with(&self, command: &str, variables: &[(&str, &str)]) -> Output {
+        let output = self.command(command).envs(variables.iter().copied()).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
         Output { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
