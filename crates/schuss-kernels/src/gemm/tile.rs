@@ -485,27 +485,7 @@ impl<T: Real> Product<T> {
                     }
                 }
             }
-            let mut a = first;
-            let mut b = panel.b.cast::<A::Factors>();
-            for i in 0..units.count() {
-                if let Some(unit) = units.at(i) {
-                    a = first.offset(unit as isize * a_strides[1]);
-                    b = panel.b.cast::<A::Factors>().add(unit * VECTORS);
-                }
-                let factors: [A::Factors; VECTORS] = std::array::from_fn(
-                    #[inline(always)]
-                    |v| b.add(v).read_unaligned(),
-                );
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let x = A::splat(simd, *a.offset(r as isize * a_strides[0]));
-                    for (sum, factor) in sums.iter_mut().zip(factors) {
-                        *sum = A::mul_add(simd, x, factor, *sum);
-                    }
-                }
-                // Beyond the operands after the last unit, which is never read.
-                b = b.wrapping_add(VECTORS);
-                a = a.wrapping_offset(a_strides[1]);
-            }
+            let mut sums = multiply::<S, A, U, ROWS, VECTORS>(simd, sums, (first, a_strides), panel.b, units);
 
             match panel.end {
                 End::Store => {
@@ -545,4 +525,43 @@ impl<T: Real> Product<T> {
             }
         }
     }
+}
+
+/// `sums + a·b` over the `units`. By value and apart from everything else, so that the sums stay in registers.
+///
+/// # Safety
+/// `first` points to the first unit of `ROWS` rows, `b` to a panel `VECTORS` vectors wide; both have these units.
+#[inline(always)]
+unsafe fn multiply<S: Simd, A: Arithmetic<S>, U: Units, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    mut sums: [[Vector<S, A>; VECTORS]; ROWS],
+    (first, a_strides): (*const A::Unit, [isize; 2]),
+    panel: *const A::Unit,
+    units: U,
+) -> [[Vector<S, A>; VECTORS]; ROWS] {
+    let mut a = first;
+    let mut b = panel.cast::<A::Factors>();
+    // SAFETY: by this function's contract.
+    unsafe {
+        for i in 0..units.count() {
+            if let Some(unit) = units.at(i) {
+                a = first.offset(unit as isize * a_strides[1]);
+                b = panel.cast::<A::Factors>().add(unit * VECTORS);
+            }
+            let factors: [A::Factors; VECTORS] = std::array::from_fn(
+                #[inline(always)]
+                |v| b.add(v).read_unaligned(),
+            );
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let x = A::splat(simd, *a.offset(r as isize * a_strides[0]));
+                for (sum, factor) in sums.iter_mut().zip(factors) {
+                    *sum = A::mul_add(simd, x, factor, *sum);
+                }
+            }
+            // Beyond the operands after the last unit, which is never read.
+            b = b.wrapping_add(VECTORS);
+            a = a.wrapping_offset(a_strides[1]);
+        }
+    }
+    sums
 }
