@@ -457,7 +457,8 @@ fn number(text: &str, expected: &str, fits: impl Fn(f64) -> bool) -> Parsed<f64>
     }
 }
 
-fn positive(text: &str) -> Parsed<f64> {
+/// A finite number above 0.
+pub fn positive(text: &str) -> Parsed<f64> {
     number(text, "a finite number above 0", |x| x > 0.0)
 }
 
@@ -632,5 +633,113 @@ impl fmt::Display for Hidden {
 impl From<Hidden> for String {
     fn from(hidden: Hidden) -> String {
         hidden.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `docs/settings.md` says, from the same definitions as the help.
+    fn document() -> String {
+        let mut text = "# Settings\n\nEvery setting of `schuss train` and `schuss notebook`, as a flag (`--lr 0.01`) and as a key of \
+                        `config.toml` (`lr = 0.01`). What is not set is chosen to fit the data, and said. Made from the \
+                        definitions of the flags; a test compares.\n"
+            .to_string();
+        let command = Options::augment_args(Command::new("train"));
+        let headings = ["Data", "Network", "Loss", "Optimiser", "Run"];
+        for heading in headings {
+            text += &format!("\n## {heading}\n| setting | value | |\n|---|---|---|\n");
+            for argument in command.get_arguments() {
+                let (Some(name), Some(of)) = (argument.get_long(), argument.get_help_heading()) else { continue };
+                if of != heading || argument.is_hide_set() {
+                    continue;
+                }
+                let allowed: Vec<_> =
+                    argument.get_possible_values().iter().map(|value| value.get_name().to_string()).collect();
+                let value = match argument.get_value_names() {
+                    _ if !allowed.is_empty() => allowed.join(", "),
+                    Some(names) => names.iter().map(|name| name.to_string()).collect(),
+                    None => String::new(),
+                };
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+                text += &format!("| `{name}` | {} | {} |\n", cell(&value), cell(&help));
+            }
+        }
+        text
+    }
+
+    /// With `UPDATE_DOCS=1` the test writes the page in place of comparing it.
+    #[test]
+    fn the_page_of_settings_is_what_the_flags_say() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/settings.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&path, document()).unwrap();
+        }
+        let there = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            there == document(),
+            "docs/settings.md is out of date: UPDATE_DOCS=1 cargo test -p schuss-cli settings"
+        );
+    }
+
+    /// What a config says is what its flags say, for every setting.
+    #[test]
+    fn a_config_is_its_flags() {
+        let flags = [
+            "digits",
+            "--valid=0.25",
+            "--scale=-2.5",
+            "--augment=shift:2,rotate:10",
+            "--image-size=20x30",
+            "--skip-bad",
+            "--no-shuffle",
+            "--hidden=7,8",
+            "--activation=selu",
+            "--final=identity",
+            "--softmax-epsilon=0",
+            "--norm=layer",
+            "--dropout=0.125",
+            "--input-dropout=0.1",
+            "--residual",
+            "--init=normal:0.1",
+            "--loss=quantile:0.1,0.9",
+            "--label-smoothing=0.05",
+            "--mixup=0.3",
+            "--class-weights=1,2.5",
+            "--l2=1e-9",
+            "--optimizer=sgd",
+            "--lr=1e-3",
+            "--schedule=step:30:0.5",
+            "--warm-up=7",
+            "--weight-decay=0.1",
+            "--momentum=0.9",
+            "--nesterov=false",
+            "--clip-norm=3",
+            "--average=0.999",
+            "--batch-size=10",
+            "--accumulate=2",
+            "--epochs=3",
+            "--steps=5",
+            "--evaluate=at-end",
+            "--test-at-end",
+            "--keep=best",
+            "--patience=4",
+            "--on-divergence=rollback",
+            "--checkpoint=30s",
+            "--precision=f64",
+            "--threads=3",
+            "--seed=18446744073709551615",
+        ];
+        let command = Options::augment_args(Command::new("train")).no_binary_name(true);
+        let options = Options::from_arg_matches(&command.try_get_matches_from(flags).unwrap()).unwrap();
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("config.toml");
+        for odd in [None, Some("a \"quoted\" name\\with = signs"), Some("-7"), Some("--lr")] {
+            let options = Options { data: odd.map(String::from).or(options.data.clone()), ..options.clone() };
+            std::fs::write(&path, options.to_toml()).unwrap();
+            assert_eq!(Options::read(&path).unwrap(), options, "{}", options.to_toml());
+        }
     }
 }

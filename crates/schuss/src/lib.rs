@@ -66,8 +66,8 @@ pub use predictor::Predictor;
 pub use residual::Residual;
 pub use schedule::{Plateau, Schedule, WarmUp};
 pub use train::{
-    Control, Evaluation, Event, Keep, Measured, OnDivergence, Order, Pace, Parts, Run, Settings, Summary, Trainer,
-    train,
+    Control, Evaluation, Event, FoundRate, Keep, Measured, OnDivergence, Order, Pace, Parts, Run, Settings, Summary,
+    Trainer, find_rate, train,
 };
 pub use workspace::{Pass, Workspace};
 

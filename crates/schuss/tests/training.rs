@@ -365,3 +365,22 @@ fn a_pace_repeats_itself() {
     assert!(rates.iter().fold(0.0f64, |most, rate| most.max(*rate)) > 0.0009, "{rates:?}");
     assert!(rates[rates.len() - 1] < 0.0002, "{rates:?}");
 }
+
+/// Rates rise evenly, the loss falls and then explodes, and what is suggested lies between; the model is left alone.
+#[test]
+fn a_learning_rate_is_found() {
+    let (pixels, labels) = (pixels(), labels());
+    let parts = with_valid(&pixels, &labels);
+    let model = model(&Mlp::new(&[100, 30, 10], Activation::Relu, SOFTMAX));
+    let before = model.clone();
+    let settings = Settings { optimizer: Optimizer::SGD, ..Settings::default() };
+    let found = schuss::find_rate(&model, parts.train, &settings, &Threads::ONE, 200, [1e-4, 1e3]).unwrap();
+    assert_eq!(model, before);
+    let [first, last] = [found.points[0], found.points[found.points.len() - 1]];
+    assert!(found.points.len() < 200 && first.0 == 1e-4 && last.0 < 1e3, "{last:?}");
+    let ratio = found.points[1].0 / found.points[0].0;
+    assert!(found.points.windows(2).all(|pair| (pair[1].0 / pair[0].0 / ratio - 1.0).abs() < 1e-9));
+    for rate in [found.steepest.unwrap(), found.tenth_of_best.unwrap()] {
+        assert!((1e-3..1.0).contains(&rate), "{found:?}");
+    }
+}

@@ -5,8 +5,8 @@ use std::time::Instant;
 use clap::Args;
 use ndarray::{Array2, Axis};
 use schuss::{
-    Activation, Dataset, Features, Init, Isa, Loss, Model, Network, Optimizer, Order, Predictor, Products, Real,
-    Scaling, Settings, Targets, Task, Threads, Trainer,
+    Activation, Dataset, Features, Init, Isa, Loss, Mlp, Model, Network, NormKind, Optimizer, Order, Predictor,
+    Products, Real, Scaling, Settings, Targets, Task, Threads, Trainer,
 };
 use schuss_kernels::meter::skipped;
 use schuss_kernels::{Bf16, Burst, memory_sweep};
@@ -23,7 +23,7 @@ const NOTEBOOK: [usize; 8] = [784, 500, 200, 100, 30, 30, 30, 10];
 const BATCH: usize = 1000;
 
 /// What can be measured.
-const ROWS: [&str; 14] = [
+const ROWS: [&str; 15] = [
     "peak",
     "memory",
     "notebook",
@@ -32,6 +32,7 @@ const ROWS: [&str; 14] = [
     "notebook_sparse",
     "scaling",
     "adam",
+    "costs",
     "notebook_batch32",
     "small",
     "tiny",
@@ -92,6 +93,7 @@ struct Bench {
 }
 
 /// A network in training on made-up data.
+#[derive(Clone, Copy)]
 struct Case<'a> {
     sizes: &'a [usize],
     hidden: Activation,
@@ -100,6 +102,8 @@ struct Case<'a> {
     batch: usize,
     products: Products,
     inputs: Inputs,
+    norm: Option<NormKind>,
+    dropout: f64,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -128,6 +132,8 @@ impl Bench {
             batch: BATCH,
             products: Products::Exact,
             inputs: Inputs::Grey,
+            norm: None,
+            dropout: 0.0,
         };
         match row {
             "peak" => self.peaks(),
@@ -150,6 +156,7 @@ impl Bench {
             }
             "scaling" => self.scaling(&notebook)?,
             "adam" => self.train::<f32>("adam", &Case { optimizer: Optimizer::ADAM, ..notebook }, 1e3)?,
+            "costs" => self.costs(&notebook)?,
             "notebook_batch32" => self.train::<f32>("notebook_batch32", &Case { batch: 32, ..notebook }, 1e6)?,
             "small" => {
                 let case = Case { sizes: &[784, 128, 10], batch: 64, inputs: Inputs::Dense, ..notebook };
@@ -255,8 +262,17 @@ impl Bench {
         Ok(())
     }
 
-    /// [`Bench::train`] of a case, and its time beside that of another, in turn.
+    /// [`Bench::train`] of a case, and its time beside that of another.
     fn gain<T: Real + Burst>(&mut self, name: &str, case: &Case, other: &Case) -> Result<()> {
+        let [sparse, dense] = self.in_turn::<T>(case, other)?;
+        self.train::<T>(name, case, 1e3)?;
+        self.set(&format!("{name}_gain"), dense / sparse);
+        self.say(&format!("{:<18} {:10.3} times as fast as without zeros, in turn", "", dense / sparse));
+        Ok(())
+    }
+
+    /// Seconds of a step of each case, measured in turn.
+    fn in_turn<T: Real>(&self, case: &Case, other: &Case) -> Result<[f64; 2]> {
         let mut times = [Vec::new(), Vec::new()];
         let seconds = self.seconds / 2.0;
         let mut inner = Ok(());
@@ -271,10 +287,23 @@ impl Bench {
                 .map(drop);
         })?;
         inner?;
-        let [sparse, dense] = times.map(median);
-        self.train::<T>(name, case, 1e3)?;
-        self.set(&format!("{name}_gain"), dense / sparse);
-        self.say(&format!("{:<18} {:10.3} times as fast as without zeros, in turn", "", dense / sparse));
+        Ok(times.map(median))
+    }
+
+    /// What layers and optimisers cost beside the same step without them, in turn.
+    fn costs(&mut self, notebook: &Case) -> Result<()> {
+        let cases = [
+            ("dropout", Case { dropout: 0.2, ..*notebook }),
+            ("layer_norm", Case { norm: Some(NormKind::Layer), ..*notebook }),
+            ("batch_norm", Case { norm: Some(NormKind::Batch), ..*notebook }),
+            ("adamw", Case { optimizer: Optimizer::ADAMW, ..*notebook }),
+        ];
+        for (name, case) in cases {
+            let [time, plain] = self.in_turn::<f32>(&case, notebook)?;
+            let cost = time / plain - 1.0;
+            self.set(&format!("{name}_cost"), cost);
+            self.say(&format!("{name:<18} {:10.1} % more than the step without it, in turn", 100.0 * cost));
+        }
         Ok(())
     }
 
@@ -369,13 +398,15 @@ impl Case<'_> {
             _ => (Targets::Values(values.view()), Activation::Identity),
         };
         let dataset = Dataset::new(Features::U8(pixels.view()), targets)?;
-        let mut network = Network::<T>::new(self.sizes, self.hidden, last)?;
+        let mlp = Mlp { norm: self.norm, dropout: self.dropout, ..Mlp::new(self.sizes, self.hidden, last) };
+        let mut network = Network::<T>::of_layers(mlp.layers()?)?;
         Init::Glorot.draw(&mut network, 0);
         let all = network.step_operations(self.batch);
         let model = Model::new(network, self.loss, Task::of(targets));
         let mut model = Model { scaling: Scaling::Divide(255.0), ..model };
         let settings = Settings {
             optimizer: self.optimizer,
+            weight_decay: self.optimizer.default_weight_decay(),
             batch_size: self.batch,
             products: self.products,
             order: Order::Sequential,

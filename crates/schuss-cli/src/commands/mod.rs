@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod data;
 mod evaluate;
+mod find_rate;
 mod inspect;
 mod notebook;
 mod predict;
@@ -31,6 +32,8 @@ enum Command {
     Train(train::Arguments),
     /// Run the teaching notebook that schuss began as: its network, its arithmetic, its data
     Notebook(notebook::Arguments),
+    /// Find how large a learning rate may be: steps at ever larger ones
+    FindRate(find_rate::Arguments),
     /// Say how good a model is
     Evaluate(evaluate::Arguments),
     /// Write a model's predictions as CSV
@@ -57,6 +60,7 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Train(arguments) => train::run(arguments),
         Command::Notebook(arguments) => notebook::run(arguments),
+        Command::FindRate(arguments) => find_rate::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),

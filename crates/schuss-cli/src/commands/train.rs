@@ -69,6 +69,12 @@ pub fn train(flags: Options, preset: Options, run: RunArguments) -> Result<()> {
             flags.or_config(config).or(preset)
         }
     };
+    let (plan, data) = prepare(options)?;
+    with_precision!(plan.precision(), run_plan(&plan, &data, run))
+}
+
+/// The data that options ask for, and everything chosen that they leave open.
+pub fn prepare(options: Options) -> Result<(Plan, Data)> {
     options.check()?;
     let missing = || Failure::Usage("DATA is missing: digits, mnist, fashion-mnist, or the path of a file".into());
     let name = options.data.clone().ok_or_else(missing)?;
@@ -78,7 +84,7 @@ pub fn train(flags: Options, preset: Options, run: RunArguments) -> Result<()> {
         note_pictures(pictures);
     }
     let plan = Plan::new(absolute(options, &name), &data)?;
-    with_precision!(plan.precision(), run_plan(&plan, &data, run))
+    Ok((plan, data))
 }
 
 fn open_options(options: &Options) -> Result<OpenOptions> {

@@ -2,6 +2,7 @@
 
 mod batch;
 mod checkpoint;
+mod find_rate;
 mod order;
 mod pace;
 mod run;
@@ -13,6 +14,7 @@ use crate::{
     Augment, Clip, Dataset, Error, Metrics, Model, Optimizer, Real, Result, Schedule, Targets, Threads, WarmUp,
 };
 
+pub use find_rate::{FoundRate, find_rate};
 pub use order::Order;
 pub use pace::Pace;
 pub use run::Run;
