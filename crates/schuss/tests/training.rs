@@ -381,6 +381,6 @@ fn a_learning_rate_is_found() {
     let ratio = found.points[1].0 / found.points[0].0;
     assert!(found.points.windows(2).all(|pair| (pair[1].0 / pair[0].0 / ratio - 1.0).abs() < 1e-9));
     for rate in [found.steepest.unwrap(), found.tenth_of_best.unwrap()] {
-        assert!((1e-3..1.0).contains(&rate), "{found:?}");
+        assert!((1e-3..10.0).contains(&rate), "{rate}");
     }
 }

@@ -55,8 +55,10 @@ pub fn find_rate<T: Real>(
         }
     }
     let best = (0..points.len()).min_by(|&a, &b| points[a].1.total_cmp(&points[b].1));
-    // Until the smallest loss; the first steps, which smooth little, left out.
-    let slopes = best.map_or(5..5, |best| 5..best).map(|i| (points[i].0, points[i + 1].1 - points[i - 1].1));
+    // Over a tenth of the points, so that noise has no say; without the first ones, which smooth little.
+    let window = (points.len() / 20).max(1);
+    let slope = |i: usize| (points[i].0, points[i + window].1 - points[i - window].1);
+    let slopes = best.map_or(0..0, |best| 2 * window..best.saturating_sub(window)).map(slope);
     let steepest = slopes.filter(|(_, slope)| *slope < 0.0).min_by(|a, b| a.1.total_cmp(&b.1)).map(|(rate, _)| rate);
     let tenth_of_best = best.filter(|best| *best > 0).map(|best| points[best].0 / 10.0);
     Ok(FoundRate { points, steepest, tenth_of_best })
