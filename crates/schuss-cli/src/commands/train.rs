@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use schuss::{Error, Event, Keep, Parts, Real, Run, weights_sha256};
+use schuss::{Error, Evaluation, Event, Keep, Parts, Real, Run, weights_sha256};
 use schuss_data::{Data, Examples, OpenOptions, Pictures};
 use schuss_kernels::Burst;
 use serde_json::json;
@@ -183,7 +183,8 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     folder.go_on()?;
     reporter.start(run.model());
     let elapsed_before = checkpoint.as_ref().map_or(0.0, |(_, progress)| progress.elapsed);
-    let mut clock = Clock::new(plan, elapsed_before, || time_of_evaluation(&run, parts, &threads))?;
+    let is_each = settings.evaluation == Evaluation::EachEpoch;
+    let mut clock = Clock::new(plan, elapsed_before, || time_of_evaluation(&run, parts, is_each, &threads))?;
     // Where it cannot be had, Ctrl-C ends the program as it always does.
     let _ = ctrlc::set_handler(|| {
         if IS_INTERRUPTED.swap(true, Ordering::Relaxed) {
@@ -250,14 +251,14 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     }
 }
 
-/// Seconds that the last metrics will take.
-fn time_of_evaluation<T: Real>(run: &Run<T>, parts: Parts, threads: &schuss::Threads) -> f64 {
+/// Seconds that the last metrics will take; those of the training data are among them where nothing else is measured, or
+/// everything.
+fn time_of_evaluation<T: Real>(run: &Run<T>, parts: Parts, is_each: bool, threads: &schuss::Threads) -> f64 {
     let start = Instant::now();
-    let measured: Vec<_> = if parts.test.is_some() || parts.valid.is_some() {
-        [parts.valid, parts.test].into_iter().flatten().collect()
-    } else {
-        vec![parts.train]
-    };
+    let mut measured: Vec<_> = [parts.valid, parts.test].into_iter().flatten().collect();
+    if is_each || measured.is_empty() {
+        measured.push(parts.train);
+    }
     measured.into_iter().for_each(|part| drop(std::hint::black_box(run.model().evaluate(part, threads))));
     start.elapsed().as_secs_f64()
 }
