@@ -388,6 +388,9 @@ impl Options {
         if self.pace.is_some() && self.steps.is_none() {
             return Err(Failure::Usage("--pace needs --steps: it repeats a run of that many".into()));
         }
+        if optimizer == "schedule-free" && self.average.is_some() {
+            return contradiction("--average", "--optimizer schedule-free", "it has an average of its own");
+        }
         if optimizer == "lbfgs" {
             let random = [
                 ("--dropout", self.dropout.is_some_and(|rate| rate > 0.0)),

@@ -5,6 +5,8 @@ use schuss::{
     NormKind, OnDivergence, Optimizer, Order, Pace, Precision, Products, Real, Scaling, Settings, Targets, Task,
     WarmUp,
 };
+use std::path::PathBuf;
+
 use schuss_data::Data;
 
 use crate::failure::{Failure, Result};
@@ -30,6 +32,9 @@ fn chosen<T: Clone>(setting: &Option<T>) -> T {
 impl Plan {
     /// Fills in what `options` leave open, to fit `data`.
     pub fn new(options: Options, data: &Data) -> Result<Self> {
+        // A run folder stands for its model.
+        let inside = |path: PathBuf| if path.is_dir() { path.join("model.safetensors") } else { path };
+        let options = Options { from: options.from.map(inside), ..options };
         let file = options.from.as_deref().map(ModelFile::read).transpose()?;
         let targets = data.train.targets.view();
         let task = match (options.task.as_deref(), targets) {
@@ -84,8 +89,10 @@ impl Plan {
             self.reasons.push(format!("hidden sizes {hidden}: for {} rows", features.rows()));
             hidden
         });
+        // What ends the network comes from the model, unless it gets a new end.
+        let of_head = with_metadata.as_ref().filter(|_| options.new_head != Some(true));
         let loss = options.loss.get_or_insert_with(|| {
-            let loss = with_metadata.as_ref().map_or(default_loss(task), |model| model.loss);
+            let loss = of_head.map_or(default_loss(task), |model| model.loss);
             loss.to_string()
         });
         let loss: Loss = loss.parse().map_err(Failure::usage)?;
@@ -94,7 +101,7 @@ impl Plan {
             model.map_or(Activation::Relu, |model| model.network.hidden_activation()).name().into()
         });
         options.last.get_or_insert_with(|| {
-            let last = match &with_metadata {
+            let last = match of_head {
                 Some(model) => model.network.last_activation().name(),
                 None => default_last(loss, task),
             };
@@ -167,6 +174,14 @@ impl Plan {
         .collect();
         if !set.is_empty() {
             self.reasons.push(format!("{optimizer}, {}: the recipe for {rows} rows", set.join(", ")));
+        }
+        if let ("lbfgs", Some(batch_size)) = (optimizer.as_str(), options.batch_size)
+            && batch_size < rows
+        {
+            return Err(Failure::Usage(format!(
+                "--batch-size {batch_size} and --optimizer lbfgs contradict each other: it takes the gradient of all {rows} rows; \
+                 leave --batch-size out"
+            )));
         }
         options.lr.get_or_insert(recipe.lr);
         options.schedule.get_or_insert_with(|| recipe.schedule.into());
@@ -294,6 +309,7 @@ impl Plan {
     fn scalings(&self, train: Dataset) -> (Scaling, Scaling) {
         let scale = chosen(&self.options.scale);
         let from = self.file.as_ref().filter(|file| file.has_metadata).map(ModelFile::model::<f64>);
+        let is_new_head = self.options.new_head == Some(true);
         let features = match (scale.as_str(), &from) {
             ("none", _) => Scaling::None,
             ("standard", Some(Model { scaling: scaling @ Scaling::Standard { .. }, .. })) => scaling.clone(),
@@ -302,9 +318,13 @@ impl Plan {
         };
         let targets = match (train.targets(), scale.as_str(), from) {
             (Targets::Classes { .. }, _, _) | (_, "none", _) => Scaling::None,
+            // Probabilities and labels stay what they are, too.
+            _ if self.task != Task::Regression => Scaling::None,
             // Probabilities stay what they are.
             _ if self.loss().is_ok_and(Loss::keeps_unit) => Scaling::None,
-            (Targets::Values(_), _, Some(model)) if model.task == Task::Regression => model.target_scaling,
+            (Targets::Values(_), _, Some(model)) if model.task == Task::Regression && !is_new_head => {
+                model.target_scaling
+            }
             (Targets::Values(values), _, _) => Scaling::standard(Features::F64(values)),
         };
         (features, targets)

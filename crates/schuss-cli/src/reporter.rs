@@ -247,7 +247,8 @@ impl<'a> Reporter<'a> {
         }
         say!("trained in {:.2} s, {} steps: {speed}", self.train_seconds, summary.steps);
         if done.get("kept_epoch").is_some() {
-            let reason = if self.has_diverged { "the last with finite numbers" } else { "the best by validation" };
+            let is_best = self.plan.options.keep.as_deref() == Some("best");
+            let reason = if is_best { "the best by validation" } else { "the last with finite numbers" };
             say!("the model has the parameters of epoch {}, {reason} (-1: before training)", summary.kept_epoch);
         }
         for (name, metrics) in [("validation", summary.measured.valid), ("test", summary.measured.test)] {

@@ -72,7 +72,8 @@ impl RunFolder {
         let text = String::from_utf8_lossy(&read(METRICS)?.unwrap_or_default()).into_owned();
         let checkpoint = read(CHECKPOINT)?.map(|bytes| split(&path.join(CHECKPOINT), bytes)).transpose()?;
         let done = text.lines().last().and_then(|line| serde_json::from_str::<Value>(line).ok());
-        let done = done.filter(|line| line["event"] == "done" && path.join(MODEL).is_file());
+        let is_over = |line: &Value| line["event"] == "done" && line["interrupted"] != true;
+        let done = done.filter(|line| is_over(line) && path.join(MODEL).is_file());
         let lines = checkpoint.as_ref().map_or(0, |(head, _)| head.lines);
         let kept = text.split_inclusive('\n').take(lines).collect();
         let checkpoint = checkpoint.map(|(head, bytes)| (bytes, head.progress));
@@ -82,6 +83,7 @@ impl RunFolder {
     /// Opens the metrics of a run that goes on: what came after its checkpoint comes again.
     pub fn go_on(&mut self) -> Result<()> {
         if self.metrics.is_none() {
+            remove_parts(&self.path);
             let path = self.path.join(METRICS);
             schuss::write_atomically(&path, self.kept.as_bytes())?;
             let metrics = OpenOptions::new().append(true).open(&path);
@@ -134,6 +136,7 @@ impl RunFolder {
 
     /// Removes the state of a run that is over.
     pub fn remove_checkpoint(&self) -> Result<()> {
+        remove_parts(&self.path);
         remove(&self.path.join(CHECKPOINT))
     }
 
@@ -150,6 +153,13 @@ fn split(path: &Path, mut bytes: Vec<u8>) -> Result<(Head, Vec<u8>)> {
     let rest = bytes.split_off(end + 1);
     let head = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
     Ok((head, rest))
+}
+
+/// Removes what a run that was killed while it wrote has left; that this is possible does not matter.
+fn remove_parts(folder: &Path) {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_part = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "part");
+    files.filter(is_part).for_each(|path| drop(fs::remove_file(path)));
 }
 
 fn remove(path: &Path) -> Result<()> {

@@ -4,8 +4,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array2;
 use schuss_kernels::{
-    Compute, Fused, Products, ROW_PRODUCT_COLUMNS, Real, Threads, gemm, map, row_product, sum_rows,
-    update_with_moments, zip,
+    Compute, Fused, Products, ROW_PRODUCT_COLUMNS, Real, Threads, gemm, map, row_product, sum_rows, update_runs, zip,
 };
 
 fn matrix<T: Real>(rows: usize, columns: usize) -> Array2<T> {
@@ -64,11 +63,13 @@ fn elementwise<T: Real>(criterion: &mut Criterion) {
     group.bench_function("moments", |bencher| {
         let keep = T::from_f64(0.9);
         bencher.iter(|| {
-            update_with_moments(&Threads::ONE, values, other_slice, [&mut *first, &mut *second], |p, g, m, v| {
-                *m = keep * *m + g;
-                *v = keep * *v + g * g;
-                *p -= *m / (v.sqrt() + keep);
-            });
+            update_runs(&Threads::ONE, &[(values.len(), ())], values, other_slice, [&mut *first, &mut *second], |()| {
+                #[inline(always)]
+                move |p, g, [m, v]: [T; 2]| {
+                    let [m, v] = [keep * m + g, keep * v + g * g];
+                    (p - m / (v.sqrt() + keep), [m, v])
+                }
+            })
         });
     });
 }

@@ -60,32 +60,9 @@ pub fn update<T: Real>(threads: &Threads, parameters: &mut [T], gradient: &[T], 
     );
 }
 
-/// Calls `f` with a parameter, its gradient and its two moments, for every one.
-///
-/// # Panics
-/// The lengths differ.
-pub fn update_with_moments<T: Real>(
-    threads: &Threads,
-    parameters: &mut [T],
-    gradient: &[T],
-    moments: [&mut [T]; 2],
-    f: impl Fn(&mut T, T, &mut T, &mut T) + Sync,
-) {
-    type Pieces<'a, T> = ((&'a mut [T], &'a [T]), (&'a mut [T], &'a mut [T]));
-    let [first, second] = moments;
-    spread(
-        threads,
-        1,
-        ((parameters, gradient), (first, second)),
-        #[inline(always)]
-        |((p, g), (m, v)): Pieces<T>| {
-            p.iter_mut().zip(g).zip(m.iter_mut().zip(v)).for_each(|((p, &g), (m, v))| f(p, g, m, v));
-        },
-    );
-}
-
 /// `(p, states) = rule(run)(p, g, states)` for every parameter p, its gradient g and what is remembered of it, in one
-/// pass. `runs` says where each run of parameters ends, and its constants. Whether all parameters are finite afterwards.
+/// pass. `runs` says where each run of parameters ends, and its constants. Whether all parameters, and all that is remembered,
+/// are finite afterwards.
 ///
 /// # Panics
 /// The lengths differ, or the last run does not end with the parameters.
@@ -142,8 +119,11 @@ fn update_run<T: Real, const N: usize>(
     for i in 0..length {
         let (parameter, state) = f(parameters[i], gradient[i], std::array::from_fn(|k| states[k][i]));
         parameters[i] = parameter;
-        states.iter_mut().zip(state).for_each(|(states, state)| states[i] = state);
         all_finite &= parameter.is_finite();
+        for (states, state) in states.iter_mut().zip(state) {
+            states[i] = state;
+            all_finite &= state.is_finite();
+        }
     }
     all_finite
 }

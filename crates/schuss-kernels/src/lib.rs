@@ -22,7 +22,7 @@ mod transpose;
 
 pub use elementwise::{
     each_row, gather_rows, map, map_rows, map_rows_sum, prefetch, sum_of, sum_of_pairs, sum_rows, sum_rows_of, update,
-    update_runs, update_with_moments, zip, zip_rows,
+    update_runs, zip, zip_rows,
 };
 pub use gemm::{Compute, Fused, Products, gemm};
 pub use isa::{Isa, IsaError};

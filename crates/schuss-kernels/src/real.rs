@@ -214,6 +214,11 @@ pub trait Real:
     fn is_finite(self) -> bool;
     /// Appends the little-endian bytes.
     fn push_le_bytes(self, bytes: &mut Vec<u8>);
+    /// The number of these little-endian bytes.
+    ///
+    /// # Panics
+    /// They are not as many as a number has.
+    fn from_le_bytes(bytes: &[u8]) -> Self;
 }
 
 macro_rules! impl_real {
@@ -261,6 +266,9 @@ macro_rules! impl_real {
             }
             fn push_le_bytes(self, bytes: &mut Vec<u8>) {
                 bytes.extend_from_slice(&self.to_le_bytes());
+            }
+            fn from_le_bytes(bytes: &[u8]) -> Self {
+                $real::from_le_bytes(bytes.try_into().expect("the bytes of a number"))
             }
         }
     };

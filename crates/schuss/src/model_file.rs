@@ -262,11 +262,7 @@ fn read_tensors(tensors: &SafeTensors, network: &mut Network<f64>) -> std::resul
 }
 
 /// Appends a tensor's numbers.
-pub(crate) fn read_numbers(
-    name: &str,
-    tensor: &TensorView,
-    out: &mut Vec<f64>,
-) -> std::result::Result<Precision, String> {
+fn read_numbers(name: &str, tensor: &TensorView, out: &mut Vec<f64>) -> std::result::Result<Precision, String> {
     let start = out.len();
     let precision = match tensor.dtype() {
         Dtype::F32 => {

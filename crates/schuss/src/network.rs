@@ -306,6 +306,11 @@ impl<T: Real> Network<T> {
         Ok(())
     }
 
+    /// Layers of all kinds that training leaves alone, from the first on.
+    pub(crate) fn frozen(&self) -> usize {
+        self.frozen
+    }
+
     /// Running means and variances of the batch norms, layer after layer.
     pub fn statistics(&self) -> &[T] {
         &self.statistics

@@ -21,7 +21,8 @@ pub enum NormKind {
 /// Normalisation, `a = f(γ ⊙ x̂ + β)` with `x̂ = (x - μ)/σ`, `σ = √(variance + ε)`.
 ///
 /// Variances are those of the population. The running ones of a batch norm move by a tenth of the way at every step,
-/// `running += (batch - running)/10`, where the batch's variance is that of a sample, as in PyTorch.
+/// `running += (batch - running)/10`, where the batch's variance is that of a sample, as in PyTorch. A
+/// batch of a single row has no variance: it is normalised by the running ones, which stay.
 ///
 /// # Shapes
 /// `x`, `x̂` and `a` (batch, features), γ and β (features,); its parameters are γ before β.
@@ -100,7 +101,7 @@ impl Norm {
                 let (mean, rest) = moments.split_at_mut(n);
                 let (variance, rest) = rest.split_at_mut(n);
                 let inverse = &mut rest[..n];
-                if pass == Pass::Inference {
+                if uses_running(pass, x.nrows()) {
                     mean.copy_from_slice(&statistics[..n]);
                     variance.copy_from_slice(&statistics[n..]);
                 } else {
@@ -178,7 +179,7 @@ impl Norm {
             // dx = γ (dz - mean dz - x̂ mean(dz ⊙ x̂))/σ, means over the column; the means are 0 where σ is not the batch's
             NormKind::Batch => {
                 let inverse = &moments[2 * n..3 * n];
-                let one_over_m = if pass == Pass::Inference { T::ZERO } else { count(d.nrows()) };
+                let one_over_m = if uses_running(pass, d.nrows()) { T::ZERO } else { count(d.nrows()) };
                 each_row(
                     threads,
                     [dx, d],
@@ -201,13 +202,20 @@ impl Norm {
     /// Moves the running `statistics` towards the `moments` of a batch of `rows` rows.
     pub(crate) fn update_statistics<T: Real>(&self, rows: usize, moments: &[T], statistics: &mut [T]) {
         let n = self.features;
-        // A sample's variance; that of a single row is not known, and counts as 0.
-        let sample = T::from_f64(rows as f64 / (rows.max(2) - 1) as f64);
+        if rows < 2 {
+            return;
+        }
+        let sample = T::from_f64(rows as f64 / (rows - 1) as f64);
         let momentum = T::from_f64(MOMENTUM);
         let (mean, variance) = statistics.split_at_mut(n);
         mean.iter_mut().zip(&moments[..n]).for_each(|(r, &m)| *r += momentum * (m - *r));
         variance.iter_mut().zip(&moments[n..2 * n]).for_each(|(r, &v)| *r += momentum * (sample * v - *r));
     }
+}
+
+/// Whether a batch norm of so many rows goes by its running statistics.
+fn uses_running(pass: Pass, rows: usize) -> bool {
+    pass == Pass::Inference || rows < 2
 }
 
 /// a = γ ⊙ x̂ + β, and ReLU if it is one.

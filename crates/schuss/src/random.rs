@@ -81,7 +81,11 @@ impl Stream {
     pub(crate) fn beta(&mut self, alpha: f64) -> f64 {
         loop {
             let [x, y] = [0; 2].map(|_| self.uniform().powf(1.0 / alpha));
-            if x + y <= 1.0 && x + y > 0.0 {
+            if x + y == 0.0 {
+                // Both too small to tell: the distribution has nearly nothing between its ends.
+                return f64::from(self.below(2));
+            }
+            if x + y <= 1.0 {
                 return x / (x + y);
             }
         }

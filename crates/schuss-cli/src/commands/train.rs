@@ -190,8 +190,13 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         if IS_INTERRUPTED.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("note: ending after this step; once more ends at once");
+        eprintln!("note: ending after this step, to go on with --resume; once more ends at once");
     });
+    let progress = |clock: &Clock, reporter: &Reporter| Progress {
+        elapsed: clock.elapsed(),
+        train_seconds: reporter.train_seconds(),
+    };
+    let mut is_stopped = false;
     let result = loop {
         match run.advance() {
             Ok(Some(event)) => {
@@ -199,14 +204,16 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                 if let Some(line) = reporter.on_event(event) {
                     folder.record(&line)?;
                 }
-                if IS_INTERRUPTED.load(Ordering::Relaxed) {
+                if IS_INTERRUPTED.load(Ordering::Relaxed) && !is_stopped {
+                    // What is needed to go on, before the run ends itself.
+                    folder.save_checkpoint(&run.checkpoint(), progress(&clock, &reporter))?;
                     run.stop();
+                    is_stopped = true;
                 }
                 if is_step {
                     clock.progress().into_iter().for_each(|share| run.set_progress(share));
-                    if clock.is_checkpoint_due(run.steps()) {
-                        let progress = Progress { elapsed: clock.elapsed(), train_seconds: reporter.train_seconds() };
-                        folder.save_checkpoint(&run.checkpoint(), progress)?;
+                    if clock.is_checkpoint_due(run.steps()) && !is_stopped {
+                        folder.save_checkpoint(&run.checkpoint(), progress(&clock, &reporter))?;
                     }
                 }
             }
@@ -232,14 +239,16 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
             if reporter.has_diverged || settings.keep == Keep::Best {
                 done["kept_epoch"] = summary.kept_epoch.into();
             }
-            if IS_INTERRUPTED.load(Ordering::Relaxed) {
+            if is_stopped {
                 done["interrupted"] = true.into();
             }
-            if let (true, Some(pace)) = (plan.options.time.is_some(), &summary.pace) {
-                folder.write_config(&plan.repeatable(summary.steps, pace))?;
-            }
             folder.record(&done)?;
-            folder.remove_checkpoint()?;
+            if !is_stopped {
+                folder.remove_checkpoint()?;
+                if let (true, Some(pace)) = (plan.options.time.is_some(), &summary.pace) {
+                    folder.write_config(&plan.repeatable(summary.steps, pace))?;
+                }
+            }
             reporter.done(&done, &summary, &text);
             Ok(())
         }
@@ -271,6 +280,7 @@ struct Clock {
     /// Where training begins and ends in seconds since the program's start, if it has an end.
     limits: Option<[f64; 2]>,
     last_share: f64,
+    last_step: Instant,
     checkpoints: Checkpoints,
     last_checkpoint: Instant,
 }
@@ -288,7 +298,15 @@ impl Clock {
             }
         };
         let checkpoints = plan.options.checkpoint.as_deref().unwrap_or("60s").parse().map_err(Failure::Usage)?;
-        Ok(Self { before, begin, limits, last_share: 0.0, checkpoints, last_checkpoint: Instant::now() })
+        Ok(Self {
+            before,
+            begin,
+            limits,
+            last_share: 0.0,
+            last_step: Instant::now(),
+            checkpoints,
+            last_checkpoint: Instant::now(),
+        })
     }
 
     /// Seconds of the run, interruptions left out.
@@ -301,6 +319,12 @@ impl Clock {
         const OFTEN: f64 = 0.005;
         let [from, to] = self.limits?;
         let from = from.min(to) * f64::from(u8::from(self.before == 0.0));
+        // A step that would end too late is not begun.
+        let now = Instant::now();
+        let step = std::mem::replace(&mut self.last_step, now);
+        if self.elapsed() + now.duration_since(step).as_secs_f64() > to {
+            return Some(1.0);
+        }
         let share = if to > from { ((self.elapsed() - from) / (to - from)).clamp(0.0, 1.0) } else { 1.0 };
         if share < 1.0 && share - self.last_share < OFTEN {
             return None;

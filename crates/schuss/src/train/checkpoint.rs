@@ -8,10 +8,10 @@
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::model_file::{le_bytes, read_numbers};
+use crate::model_file::le_bytes;
 use crate::train::run::{Run, Snapshot, State};
 use crate::train::{Parts, Settings};
-use crate::{Error, Model, Precision, Real, Result, Threads};
+use crate::{Error, Model, Real, Result, Threads};
 
 const KEY: &str = "schuss-checkpoint";
 const VERSION: u32 = 1;
@@ -34,6 +34,10 @@ fn subject<T: Real>(model: &Model<T>, parts: &Parts, settings: &Settings) -> Vec
         ("number type", T::NAME.to_string()),
         ("network", network),
         ("loss", model.loss.to_string()),
+        ("task", format!("{:?}", model.task)),
+        ("scaling", serde_json::to_string(&model.scaling).expect("plain data")),
+        ("scaling of the targets", serde_json::to_string(&model.target_scaling).expect("plain data")),
+        ("frozen layers", model.network.frozen().to_string()),
         ("training data", parts.train.fingerprint()),
         ("validation data", parts.valid.map_or("none".into(), |valid| valid.fingerprint())),
     ];
@@ -96,21 +100,25 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         if metadata.version != VERSION {
             return Err(wrong(format!("one of version {}, where this is {VERSION}", metadata.version)));
         }
-        for ((name, now), (_, then)) in subject(model, &parts, settings).into_iter().zip(&metadata.subject) {
-            if now != *then {
+        for (name, now) in subject(model, &parts, settings) {
+            let then = metadata.subject.iter().find(|(other, _)| *other == name).map_or("none", |(_, then)| then);
+            if now != then {
                 let what = format!("{name} of the checkpoint");
-                return Err(Error::value(what, format!("{now}, as it is now"), then));
+                let expected = format!("{now}, as it is now: a run goes on with what it was begun with");
+                return Err(Error::value(what, expected, then));
             }
+        }
+        if metadata.state.pace.is_some() != settings.pace.is_some() {
+            return Err(wrong("the state of a run of another kind of length".into()));
         }
         let values = |name: &str, length: usize| -> Result<Vec<T>> {
             let tensor = tensors.tensor(name).map_err(|_| wrong(format!("no tensor {name}")))?;
-            let mut numbers = Vec::new();
-            let precision = read_numbers(name, &tensor, &mut numbers).map_err(wrong)?;
-            let expected = if size_of::<T>() == 4 { Precision::F32 } else { Precision::F64 };
-            if numbers.len() != length || precision != expected {
-                return Err(wrong(format!("{} numbers of {precision:?} in {name}", numbers.len())));
+            let dtype = if size_of::<T>() == 4 { Dtype::F32 } else { Dtype::F64 };
+            if tensor.dtype() != dtype || tensor.data().len() != length * size_of::<T>() {
+                return Err(wrong(format!("{:?} of {:?} in {name}", tensor.shape(), tensor.dtype())));
             }
-            Ok(numbers.into_iter().map(T::from_f64).collect())
+            // Whatever they are: a run that goes on without numbers goes on without them.
+            Ok(tensor.data().chunks_exact(size_of::<T>()).map(T::from_le_bytes).collect())
         };
         let [parameters, statistics] = [model.network.parameters().len(), model.network.statistics().len()];
         let snapshot = |prefix: &str| -> Result<Snapshot<T>> {

@@ -344,6 +344,9 @@ impl Settings {
                 let expected = if is_classes { classes } else { 0 };
                 return Err(Error::Shape { what: "number of class weights", expected, got: self.class_weights.len() });
             }
+            if self.class_weights.iter().all(|weight| *weight == 0.0) {
+                return Err(Error::value("class weights", "one above 0 at least", 0));
+            }
             self.class_weights.iter().try_for_each(|&weight| within("class weight", weight, 0.0, f64::MAX))?;
         }
         if let Optimizer::Lbfgs { .. } = self.optimizer

@@ -60,6 +60,8 @@ pub(super) struct State {
     good_epoch: i64,
     best_epoch: i64,
     best_score: Option<f64>,
+    /// The smallest loss after an epoch.
+    least_loss: Option<f64>,
     /// Epochs since the best one.
     waited: usize,
     /// The last metrics, since the run began or went on.
@@ -75,12 +77,21 @@ impl State {
 
     /// Fails unless a run over `rows` examples can stand so.
     pub(super) fn check(&self, rows: usize) -> std::result::Result<(), String> {
-        if self.place > rows || self.rollbacks < 0 {
-            return Err(format!("place {} of {rows} examples, {} rollbacks", self.place, self.rollbacks));
-        }
-        Ok(())
+        const MOST: u64 = 1 << 53;
+        let is_factor = |plateau: &Plateau| plateau.current > 0.0 && plateau.current <= 1.0;
+        let fits = self.place <= rows
+            && (0..=MOST_ROLLBACKS).contains(&self.rollbacks)
+            && (self.epoch as u64) < MOST
+            && self.step < MOST
+            && self.plateau.iter().all(is_factor);
+        if fits { Ok(()) } else { Err(format!("a state that no run over {rows} examples has")) }
     }
 }
+
+/// A run that goes back more often will not come through.
+const MOST_ROLLBACKS: i32 = 10;
+/// A loss so many times the smallest one is on its way to infinity.
+const EXPLODED: f64 = 10.0;
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +154,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             good_epoch: -1,
             best_epoch: -1,
             best_score: None,
+            least_loss: None,
             waited: 0,
             measured: Measured::default(),
         };
@@ -296,9 +308,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
     }
 
     fn can_roll_back(&self) -> bool {
-        /// A run that goes back more often will not come through.
-        const MOST: i32 = 10;
-        self.settings.on_divergence == OnDivergence::Rollback && self.state.rollbacks < MOST
+        self.settings.on_divergence == OnDivergence::Rollback && self.state.rollbacks < MOST_ROLLBACKS
     }
 
     /// Goes back to the last good parameters, with an optimiser that remembers nothing and half the learning rate.
@@ -307,6 +317,8 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         self.good.give(&mut self.trainer.model.network);
         self.trainer.forget();
         self.state.rollbacks += 1;
+        self.state.measured = Measured::default();
+        self.state.is_lost = true;
         let good_epoch = self.state.good_epoch;
         Event::RolledBack { step, culprit, good_epoch, learning_rate: self.learning_rate() }
     }
@@ -336,11 +348,20 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         }
         // A loss that is no number ends the run, or has it go back to where it was one; test data decide nothing.
         let losses = [self.state.measured.train, self.state.measured.valid];
-        let is_good = losses.into_iter().flatten().all(|metrics| metrics.loss.is_finite());
-        if is_good && self.trainer.model.network.is_finite() {
-            self.good.take(&self.trainer.model.network);
-            self.state.good_epoch = epoch as i64;
+        let losses = losses.into_iter().flatten().map(|metrics| metrics.loss);
+        let is_finite = losses.clone().all(f64::is_finite) && self.trainer.model.network.is_finite();
+        if is_finite {
             self.state.is_lost = false;
+            // Where the run may have to go back, not to where it was on its way to infinity.
+            let least = self.state.least_loss.unwrap_or(f64::INFINITY);
+            let is_exploding = self.settings.on_divergence == OnDivergence::Rollback
+                && losses.clone().any(|loss| loss > EXPLODED * least.max(0.0) + f64::MIN_POSITIVE);
+            if !is_exploding {
+                self.good.take(&self.trainer.model.network);
+                self.state.good_epoch = epoch as i64;
+            }
+            let least = losses.fold(least, f64::min);
+            self.state.least_loss = least.is_finite().then_some(least);
         } else if self.settings.on_divergence == OnDivergence::GoOn {
             self.state.is_lost = true;
         } else if self.can_roll_back() {
@@ -373,13 +394,14 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             Scores::Regression { rmse, .. } => -rmse,
         };
         let best = self.state.best_score;
-        if score.is_finite() && best.is_none_or(|best| score >= best) {
+        let is_good = score.is_finite() && metrics.loss.is_finite() && self.trainer.model.network.is_finite();
+        if is_good && best.is_none_or(|best| score >= best) {
             // Of equal ones, the last: it has seen most.
             let best = &mut self.best;
             self.trainer.with_evaluated(|trainer| best.take(&trainer.model.network));
             self.state.best_epoch = epoch;
         }
-        if score.is_finite() && best.is_none_or(|best| score > best) {
+        if is_good && best.is_none_or(|best| score > best) {
             self.state.best_score = Some(score);
             self.state.waited = 0;
         } else {
