@@ -143,10 +143,10 @@ fn the_settings_of_the_benchmarks_are_read() {
     let configs = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let configs: Vec<_> =
         configs.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
-    assert_eq!(configs.len(), 3);
+    assert_eq!(configs.len(), 6);
     let room = Room::new();
     for config in configs {
-        let command = format!("train --config {} --data-dir {}", config.display(), repository_data().display());
+        let command = format!("train mnist --config {} --data-dir {}", config.display(), repository_data().display());
         room.schuss(&format!("{command} --steps 1 --json --out run")).ok();
     }
 }
@@ -601,4 +601,98 @@ fn a_download_that_fails_leaves_nothing() {
     let cut = Mirror::new(|name| fs::read(repository_data().join("mnist").join(name)).unwrap()[..1000].to_vec());
     let output = room.schuss(&format!("data fetch mnist --mirror {} --data-dir my-data", cut.url));
     check_nothing_there(&room, &output, &[&by_hand[..], &["cut short"]].concat());
+}
+
+/// Probabilities and labels as targets are what they are, whatever the loss: a scaling of theirs would make nonsense.
+#[test]
+fn soft_labels_and_several_labels_are_learnt() {
+    let rows = 300;
+    let x = waves(rows * 4);
+    let shares = |row: usize| {
+        let weights = [0, 1, 2].map(|class| (3.0 * f64::from(x[row * 4 + class])).exp());
+        weights.map(|weight| weight / weights.iter().sum::<f64>())
+    };
+    let labels = |row: usize| [0, 1, 2].map(|label| f64::from(u8::from(x[row * 4 + label] > 0.0)));
+    let room = Room::new();
+    let write = |name: &str, y: Vec<f64>| {
+        room.write(name, npz(&[("x_train", floats(&[rows, 4], &x)), ("y_train", doubles(&[rows, 3], &y))]));
+    };
+    write("soft.npz", (0..rows).flat_map(shares).collect());
+    write("labels.npz", (0..rows).flat_map(labels).collect());
+    for (options, least) in [
+        ("soft.npz --task classification", 0.9),
+        ("soft.npz --task classification --loss mse", 0.9),
+        ("soft.npz --task classification --mixup 0.3", 0.8),
+        ("labels.npz --task multi-label", 0.9),
+        ("labels.npz --task multi-label --loss mse --final sigmoid", 0.9),
+    ] {
+        let done = room.schuss(&format!("train {options} --epochs 60 --json --out run")).ok().done();
+        let [loss, accuracy] = ["loss", "acc_test"].map(|key| done[key].as_f64().unwrap());
+        assert!(loss > 0.0 && accuracy > least, "{options}: {done}");
+        let data = options.split(' ').next().unwrap();
+        let evaluated = room.schuss(&format!("evaluate run {data} --split test --json")).ok().json();
+        assert_eq!(evaluated["metrics"]["accuracy"], done["acc_test"], "{options}");
+        room.schuss(&format!("predict run {data} -o predictions.csv")).ok();
+        room.schuss(&format!("check run {data}")).ok();
+    }
+}
+
+/// Example by example, what the weights say: those that count nothing do not.
+#[test]
+fn sample_weights_count() {
+    let rows = 200;
+    let x = waves(rows * 3);
+    // Half of the labels are wrong, and weigh nothing.
+    let is_wrong = |row: usize| row % 2 == 1;
+    let y: Vec<i64> = (0..rows).map(|row| i64::from((x[row * 3] > 0.0) != is_wrong(row))).collect();
+    let weights: Vec<f64> = (0..rows).map(|row| if is_wrong(row) { 0.0 } else { 1.0 }).collect();
+    let room = Room::new();
+    let arrays = [("x_train", floats(&[rows, 3], &x)), ("y_train", longs(&y))];
+    room.write("plain.npz", npz(&arrays));
+    let weighted = [&arrays[..], &[("sample_weight", doubles(&[rows], &weights))]].concat();
+    room.write("weighted.npz", npz(&weighted));
+    let accuracy = |data: &str| {
+        let done = room.schuss(&format!("train {data} --epochs 60 --json --out run")).ok().done();
+        done["acc_test"].as_f64().unwrap()
+    };
+    assert!(accuracy("weighted.npz") > 0.9);
+    assert!(accuracy("plain.npz") < 0.8);
+}
+
+/// Another last layer for another task, the first ones as they were.
+#[test]
+fn a_model_gets_a_new_head() {
+    let room = Room::new();
+    room.write(
+        "numbers.npz",
+        npz(&[("x_train", floats(&[90, 64], &waves(90 * 64))), ("y_train", floats(&[90, 2], &waves(180)))]),
+    );
+    room.train("digits --hidden 20,12 --epochs 3 --scale 16 --out first");
+    let tensors = |folder: &str| room.read(&format!("{folder}/model.safetensors"));
+    let of = |bytes: &[u8], name: &str| {
+        let tensors = safetensors::SafeTensors::deserialize(bytes).unwrap();
+        tensors.tensor(name).unwrap().data().to_vec()
+    };
+    room.train("numbers.npz --from first --new-head --freeze 2 --epochs 3 --out second");
+    let [first, second] = ["first", "second"].map(tensors);
+    for name in ["layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias"] {
+        assert_eq!(of(&first, name), of(&second, name), "{name}");
+    }
+    let inspected = room.schuss("inspect second --json").ok().json();
+    assert_eq!((&inspected["sizes"], &inspected["loss"]), (&serde_json::json!([64, 20, 12, 2]), &"mse".into()));
+}
+
+/// A run that is ended by hand has its model and goes on; then it ends as if nothing had been.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_goes_on() {
+    let room = Room::new();
+    let options = "digits --hidden 256,128 --epochs 60 --batch-size 16";
+    let expected = room.train(&format!("{options} --out whole"));
+    let mut child = room.command(&format!("train {options} --json --out run")).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success() && child.wait().unwrap().success());
+    assert!(room.path("run/model.safetensors").is_file());
+    assert_eq!(sha256_of(&room.schuss("train --resume run --json").ok().done()), expected);
 }

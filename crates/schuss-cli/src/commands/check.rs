@@ -47,8 +47,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
                 None => made_up_batch(&model),
             };
             let targets = match model.task {
-                Task::Classification { .. } => BatchTargets::Classes(&labels),
-                Task::MultiLabel { .. } | Task::Regression => BatchTargets::Values(values.view()),
+                Task::Classification { .. } if !labels.is_empty() => BatchTargets::Classes(&labels),
+                _ => BatchTargets::Values(values.view()),
             };
             let network = model.network.clone().with_epsilon(0.0);
             let subject = Subject { network: &network, loss: model.loss, x: x.view(), targets, pass: TRAINING };
@@ -199,7 +199,9 @@ fn made_up_batch(model: &Model<f64>) -> Batch {
     let outputs = model.network.outputs();
     let classes = if let Task::Classification { classes } = model.task { classes } else { 1 };
     let labels = (0..ROWS as u32).map(|row| row * 7 % classes as u32).collect();
-    (waves(ROWS, model.network.inputs()), labels, waves(ROWS, outputs))
+    let targets = outputs / model.loss.outputs_per_target();
+    // From 0 to 1, which every loss takes.
+    (waves(ROWS, model.network.inputs()), labels, waves(ROWS, targets).mapv(|x| 0.5 + 0.4 * x))
 }
 
 /// Numbers in ±1 without a pattern that a network could hide behind.
