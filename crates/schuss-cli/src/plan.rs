@@ -22,6 +22,7 @@ pub struct Plan {
     file: Option<ModelFile>,
     task: Task,
     example_shape: Vec<usize>,
+    class_names: Vec<String>,
 }
 
 /// A setting that the plan has filled in.
@@ -47,6 +48,7 @@ impl Plan {
             reasons: Vec::new(),
             file,
             task,
+            class_names: data.class_names.clone().unwrap_or_default(),
             example_shape: data.image_shape.clone().unwrap_or_else(|| vec![features.columns()]),
             options,
         };
@@ -290,7 +292,8 @@ impl Plan {
             task => task,
         };
         let (scaling, target_scaling) = self.scalings(train);
-        let model = Model { network, loss, task, scaling, target_scaling, example_shape: self.example_shape.clone() };
+        let (example_shape, class_names) = (self.example_shape.clone(), self.class_names.clone());
+        let model = Model { network, loss, task, scaling, target_scaling, example_shape, class_names };
         model.check(train).map_err(Failure::usage)?;
         Ok(model)
     }

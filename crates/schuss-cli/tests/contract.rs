@@ -696,3 +696,43 @@ fn an_interrupted_run_goes_on() {
     assert!(room.path("run/model.safetensors").is_file());
     assert_eq!(sha256_of(&room.schuss("train --resume run --json").ok().done()), expected);
 }
+
+/// Classes of folders go by their names, in whatever order they come; what a model does not know is refused.
+#[test]
+fn classes_of_folders_go_by_name() {
+    let room = Room::new();
+    let write = |folder: &str, count: usize, brightness: u8| {
+        fs::create_dir_all(room.path(folder)).unwrap();
+        for i in 0..count {
+            let pixels: Vec<u8> = (0..16).map(|j| brightness + ((i * 7 + j * 3) % 40) as u8).collect();
+            room.write(&format!("{folder}/{i}.pgm"), [b"P5\n4 4\n255\n".as_slice(), &pixels].concat());
+        }
+    };
+    for (name, brightness) in [("ant", 0), ("bee", 90), ("cow", 180)] {
+        write(&format!("all/{name}"), 30, brightness);
+    }
+    write("some/bee", 5, 90);
+    write("some/cow", 5, 180);
+    write("other/cow", 5, 180);
+    write("other/yak", 5, 0);
+    let done = room.schuss("train all --hidden 32 --epochs 150 --lr 0.01 --json --out run").ok().done();
+    assert!(done["acc_test"].as_f64().unwrap() > 0.95, "{done}");
+    let evaluated = room.schuss("evaluate run some --json").ok().json();
+    assert_eq!(evaluated["metrics"]["accuracy"], 1.0, "{evaluated}");
+    room.schuss("predict run some -o predictions.csv").ok();
+    let predictions = String::from_utf8(room.read("predictions.csv")).unwrap();
+    assert!(
+        predictions.starts_with("prediction,probability_ant,probability_bee,probability_cow\nbee,"),
+        "{predictions}"
+    );
+    let refused = room.schuss("evaluate run other");
+    assert!(
+        refused.code == Some(1) && refused.stderr.contains("class yak: expected one that the model knows: ant, bee")
+    );
+    // A picture that is none: named, or left out.
+    room.write("some/cow/bad.pgm", b"P5\n4 4\n255\nshort");
+    let refused = room.schuss("evaluate run some");
+    assert!(refused.code == Some(1) && refused.stderr.contains("bad.pgm") && refused.stderr.contains("--skip-bad"));
+    let skipped = room.schuss("evaluate run some --skip-bad").ok();
+    assert!(skipped.stderr.contains("left out") && skipped.stderr.contains("bad.pgm"), "{}", skipped.stderr);
+}

@@ -64,13 +64,16 @@ pub struct Model<T> {
     pub target_scaling: Scaling,
     /// The shape of an example before it was flattened: (28, 28) for MNIST.
     pub example_shape: Vec<usize>,
+    /// The names of the classes, in their order, where they have any.
+    pub class_names: Vec<String>,
 }
 
 impl<T: Real> Model<T> {
     /// A model that takes examples as they are stored, one flat row each.
     pub fn new(network: Network<T>, loss: Loss, task: Task) -> Self {
         let example_shape = vec![network.inputs()];
-        Self { network, loss, task, scaling: Scaling::None, target_scaling: Scaling::None, example_shape }
+        let [scaling, target_scaling] = [Scaling::None, Scaling::None];
+        Self { network, loss, task, scaling, target_scaling, example_shape, class_names: Vec::new() }
     }
 
     /// Fails unless the network takes such examples and the loss such targets.

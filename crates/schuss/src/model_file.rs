@@ -45,6 +45,8 @@ struct Metadata {
     target_scaling: Scaling,
     #[serde(default)]
     example_shape: Vec<usize>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    class_names: Vec<String>,
 }
 
 /// What a file says of the network.
@@ -107,7 +109,7 @@ impl ModelFile {
         let has_metadata = metadata.is_some();
         let sizes = dense_sizes(&tensors);
         let outputs = sizes.as_ref().map_or(0, |sizes| sizes[sizes.len() - 1]);
-        let Metadata { network, loss, task, scaling, target_scaling, example_shape, .. } =
+        let Metadata { network, loss, task, scaling, target_scaling, example_shape, class_names, .. } =
             metadata.unwrap_or_else(|| Metadata::of_plain_weights(outputs));
         let network = match network {
             Described::Layers { layers } => {
@@ -133,7 +135,14 @@ impl ModelFile {
             scaling.check(network.inputs())?;
             let loss: Loss = loss.parse()?;
             target_scaling.check(outputs / loss.outputs_per_target())?;
-            Ok(Model { network, loss, task, scaling, target_scaling, example_shape })
+            if !class_names.is_empty() && task != (Task::Classification { classes: class_names.len() }) {
+                return Err(Error::value(
+                    "class names",
+                    format!("as many as the task {task:?} has"),
+                    class_names.len(),
+                ));
+            }
+            Ok(Model { network, loss, task, scaling, target_scaling, example_shape, class_names })
         };
         let model = model().map_err(|error| error.to_string())?;
         let no_values = ndarray::Array2::zeros((0, outputs / model.loss.outputs_per_target()));
@@ -151,8 +160,8 @@ impl ModelFile {
 
     /// The model, computing in `T`.
     pub fn model<T: Real>(&self) -> Model<T> {
-        let Model { network, loss, task, scaling, target_scaling, example_shape } = self.model.clone();
-        Model { network: network.cast(), loss, task, scaling, target_scaling, example_shape }
+        let Model { network, loss, task, scaling, target_scaling, example_shape, class_names } = self.model.clone();
+        Model { network: network.cast(), loss, task, scaling, target_scaling, example_shape, class_names }
     }
 }
 
@@ -184,6 +193,7 @@ impl Metadata {
             scaling: Scaling::None,
             target_scaling: Scaling::None,
             example_shape: Vec::new(),
+            class_names: Vec::new(),
         }
     }
 
@@ -196,6 +206,7 @@ impl Metadata {
             scaling: model.scaling.clone(),
             target_scaling: model.target_scaling.clone(),
             example_shape: model.example_shape.clone(),
+            class_names: model.class_names.clone(),
         }
     }
 }

@@ -40,7 +40,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Some(path) => {
             let file = read_model(path)?;
             let model = file.model::<f64>();
-            let data = arguments.data.map(|name| open_data_for(&file, &name, arguments.data_dir)).transpose()?;
+            let data = arguments.data.map(|name| open_data_for(&file, &name, arguments.data_dir, false)).transpose()?;
             let examples = data.map(|data| data.train);
             let (x, labels, values) = match &examples {
                 Some(examples) => batch_of(&model, examples)?,

@@ -26,7 +26,7 @@ pub struct Arguments {
 pub struct Subject {
     /// A model file, or a run folder
     model: PathBuf,
-    /// digits, mnist, fashion-mnist, an NPZ file, or a folder of IDX files
+    /// digits, mnist, fashion-mnist, an NPZ file, a folder of IDX files, or a folder with a folder of pictures a class
     data: String,
     /// Which rows [default: the data's test part; all rows where it has none]
     #[arg(long, value_parser = ["test", "train"])]
@@ -34,6 +34,9 @@ pub struct Subject {
     /// Where named data sets are looked for [default: $SCHUSS_DATA, ./data, the repository's data, the cache]
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
+    /// Leave out pictures that cannot be decoded, and say which
+    #[arg(long)]
+    skip_bad: bool,
     /// Threads; never changes a result [default: all cores]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = crate::options::thread_count)]
     pub threads: Option<usize>,
@@ -43,7 +46,7 @@ impl Subject {
     /// The model, the rows, and whether these are all rows for want of a test part.
     pub fn open(&self) -> Result<(ModelFile, Examples, bool)> {
         let file = read_model(&self.model)?;
-        let data = open_data_for(&file, &self.data, self.data_dir.clone())?;
+        let data = open_data_for(&file, &self.data, self.data_dir.clone(), self.skip_bad)?;
         let all_rows = data.test.is_none() && self.split.is_none();
         Ok((file, part(data, self.split.as_deref())?, all_rows))
     }

@@ -43,6 +43,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
             "scaling": model.scaling,
             "target_scaling": model.target_scaling,
             "example_shape": model.example_shape,
+            "class_names": model.class_names,
             "has_metadata": file.has_metadata,
             "weights_sha256": sha256,
         }));

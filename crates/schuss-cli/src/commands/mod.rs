@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use schuss::{Isa, ModelFile, Threads};
-use schuss_data::{Data, OpenOptions, Task};
+use schuss_data::{Channels, Data, OpenOptions, TargetValues, Task};
 
 use crate::failure::{Failure, Result};
 
@@ -111,7 +111,7 @@ fn read_model(path: &Path) -> Result<ModelFile> {
 }
 
 /// The data for a model that exists: its task settles how targets are to be understood.
-fn open_data_for(file: &ModelFile, name: &str, data_dir: Option<PathBuf>) -> Result<Data> {
+fn open_data_for(file: &ModelFile, name: &str, data_dir: Option<PathBuf>, skip_bad: bool) -> Result<Data> {
     let model = file.model::<f64>();
     let task = match model.task {
         _ if !file.has_metadata => None,
@@ -124,7 +124,37 @@ fn open_data_for(file: &ModelFile, name: &str, data_dir: Option<PathBuf>) -> Res
         [height, width] | [height, width, _] => Some((height, width)),
         _ => None,
     };
-    open_data(name, &OpenOptions { data_dir, task, image_size, ..OpenOptions::default() })
+    let channels = match model.example_shape[..] {
+        [_, _] => Some(Channels::Grey),
+        [_, _, 3] => Some(Channels::Rgb),
+        _ => None,
+    };
+    let data = open_data(name, &OpenOptions { data_dir, task, image_size, channels, skip_bad })?;
+    train::note_pictures(&data);
+    by_name(data, &model.class_names)
+}
+
+/// The data with the classes of a model, which has them by `names`.
+fn by_name(mut data: Data, names: &[String]) -> Result<Data> {
+    let (Some(own), false) = (&data.class_names, names.is_empty()) else { return Ok(data) };
+    let class_of = |name: &String| {
+        let class = names.iter().position(|known| known == name);
+        let unknown = || {
+            let known = names.join(", ");
+            Failure::Failed(format!("{}: class {name}: expected one that the model knows: {known}", data.name))
+        };
+        class.map(|class| class as u32).ok_or_else(unknown)
+    };
+    let classes: Vec<u32> = own.iter().map(class_of).collect::<Result<_>>()?;
+    let parts = [Some(&mut data.train), data.valid.as_mut(), data.test.as_mut()];
+    for part in parts.into_iter().flatten() {
+        if let TargetValues::Classes { labels, classes: count } = &mut part.targets {
+            labels.iter_mut().for_each(|label| *label = classes[*label as usize]);
+            *count = names.len();
+        }
+    }
+    data.class_names = Some(names.to_vec());
+    Ok(data)
 }
 
 /// Calls a function generic over the number type with the one that `precision` names.

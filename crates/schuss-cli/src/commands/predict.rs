@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ndarray::Array2;
-use schuss::{Features, ModelFile, Precision, Real, Task, argmax};
+use schuss::{Features, Model, ModelFile, Precision, Real, Task, argmax};
 
 use super::evaluate::Subject;
 use super::{threads, with_precision};
@@ -39,12 +39,19 @@ pub fn run(arguments: Arguments) -> Result<()> {
 fn csv<T: Real>(file: &ModelFile, features: Features, count: Option<usize>) -> Result<String> {
     let model = file.model::<T>();
     let predictions = model.predict(features, &threads(count)?)?;
-    Ok(to_csv(&predictions, model.task, model.predicts_probabilities(), file.precision))
+    Ok(to_csv(&predictions, &model, file.precision))
 }
 
-/// `prediction`, then a column for each class; for numbers `prediction`, or one column for each output. Numbers have the
+/// A field of CSV: quoted where it has to be.
+fn field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
+}
+
+/// `prediction`, then a column for each class, by its name where it has one; for numbers `prediction`, or one column for each output. Numbers have the
 /// fewest digits that read back as the same number.
-fn to_csv(predictions: &Array2<f64>, task: Task, probabilities: bool, precision: Precision) -> String {
+fn to_csv<T: Real>(predictions: &Array2<f64>, model: &Model<T>, precision: Precision) -> String {
+    let (task, probabilities) = (model.task, model.predicts_probabilities());
+    let class = |class: usize| model.class_names.get(class).map_or(class.to_string(), |name| field(name));
     let number = |x: f64| match precision {
         Precision::F32 => format!("{:?}", x as f32),
         Precision::F64 => format!("{x:?}"),
@@ -52,7 +59,12 @@ fn to_csv(predictions: &Array2<f64>, task: Task, probabilities: bool, precision:
     let heads: Vec<String> = match task {
         Task::Classification { classes } => {
             let kind = if probabilities { "probability" } else { "output" };
-            std::iter::once("prediction".into()).chain((0..classes).map(|class| format!("{kind}_{class}"))).collect()
+            std::iter::once("prediction".into())
+                .chain(
+                    (0..classes)
+                        .map(|i| field(&format!("{kind}_{}", model.class_names.get(i).unwrap_or(&i.to_string())))),
+                )
+                .collect()
         }
         Task::MultiLabel { labels } => (0..labels).map(|label| format!("probability_{label}")).collect(),
         Task::Regression if predictions.ncols() == 1 => vec!["prediction".into()],
@@ -63,7 +75,7 @@ fn to_csv(predictions: &Array2<f64>, task: Task, probabilities: bool, precision:
         let numbers: Vec<String> = row.iter().map(|&x| number(x)).collect();
         // Writing to a string does not fail.
         let _ = match task {
-            Task::Classification { .. } => writeln!(csv, "{},{}", argmax(row), numbers.join(",")),
+            Task::Classification { .. } => writeln!(csv, "{},{}", class(argmax(row)), numbers.join(",")),
             Task::MultiLabel { .. } | Task::Regression => writeln!(csv, "{}", numbers.join(",")),
         };
     }

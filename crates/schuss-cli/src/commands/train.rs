@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use schuss::{Error, Evaluation, Event, Keep, Parts, Real, Run, weights_sha256};
-use schuss_data::{Data, Examples, OpenOptions, Pictures};
+use schuss_data::{Data, Examples, OpenOptions};
 use schuss_kernels::Burst;
 use serde_json::json;
 
@@ -80,9 +80,7 @@ pub fn prepare(options: Options) -> Result<(Plan, Data)> {
     let name = options.data.clone().ok_or_else(missing)?;
     let open = open_options(&options)?;
     let data = with_valid(open_data(&name, &open)?.with_test_split(), &options, &open)?;
-    if let Some(pictures) = &data.pictures {
-        note_pictures(pictures);
-    }
+    note_pictures(&data);
     let plan = Plan::new(absolute(options, &name), &data)?;
     Ok((plan, data))
 }
@@ -99,7 +97,8 @@ fn open_options(options: &Options) -> Result<OpenOptions> {
 }
 
 /// Says which files of a folder of pictures were left out.
-fn note_pictures(pictures: &Pictures) {
+pub fn note_pictures(data: &Data) {
+    let Some(pictures) = &data.pictures else { return };
     for (path, reason) in pictures.skipped.iter().take(20) {
         eprintln!("note: left out {}: {reason}", path.display());
     }
@@ -124,7 +123,7 @@ fn with_valid(data: Data, options: &Options, open: &OpenOptions) -> Result<Data>
             Ok(share) if (0.0..1.0).contains(&share) => Ok(Data { valid: None, ..data }.with_valid_split(share)),
             Ok(_) => Err(Failure::Usage(format!("--valid: expected a share of 0 or more and below 1, got {text}"))),
             Err(_) => {
-                let other = open_data(text, open)?;
+                let other = super::by_name(open_data(text, open)?, data.class_names.as_deref().unwrap_or_default())?;
                 Ok(Data { valid: Some(other.train), valid_is_split: false, ..data })
             }
         },
