@@ -384,3 +384,27 @@ fn a_learning_rate_is_found() {
         assert!((1e-3..10.0).contains(&rate), "{rate}");
     }
 }
+
+/// What a run that diverges leaves is what it measured after its last good epoch: the average where there is one, the
+/// best epoch where that is kept.
+#[test]
+fn a_diverged_run_leaves_what_it_measured() {
+    let (pixels, labels) = (pixels(), labels());
+    let parts = with_valid(&pixels, &labels);
+    let average = Settings { average: Some(0.9), ..Settings::default() };
+    let schedule_free = Settings { optimizer: Optimizer::SCHEDULE_FREE, ..Settings::default() };
+    for settings in [average, schedule_free, Settings { keep: Keep::Best, ..Settings::default() }] {
+        let settings = Settings { schedule: "step:30:1e37".parse().unwrap(), epochs: 6, ..settings };
+        let mut model = model(&Mlp::new(&[100, 30, 10], Activation::Relu, SOFTMAX));
+        let mut measured = Vec::new();
+        let result = train(&mut model, parts, &settings, &Threads::ONE, |event| {
+            if let Event::Epoch { epoch, valid: Some(valid), .. } = event {
+                measured.push((epoch, valid));
+            }
+            Control::Continue
+        });
+        let Err(Error::Diverged { last_good_epoch, .. }) = result else { panic!("{result:?}") };
+        let (_, expected) = measured.iter().find(|(epoch, _)| *epoch == last_good_epoch).unwrap();
+        assert_eq!(model.evaluate(parts.train, &Threads::ONE).unwrap(), *expected, "{settings:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! A run as bytes, and back: whatever the steps and metrics to come depend on.
 //!
-//! A safetensors file. Its tensors: `parameters` and `statistics` of the network, of the last good epoch (`good.`) and of
-//! the best one (`best.`), `average`, and the optimiser's buffers (`optimizer.`). The metadata's key `schuss-checkpoint`
+//! A safetensors file. Its tensors: `parameters` and `statistics` of the network, of the last good epoch (`good.`,
+//! `good_average.`) and of the best one (`best.`), `average`, and the optimiser's buffers (`optimizer.`). The metadata's key `schuss-checkpoint`
 //! is JSON: where the run stands, and what it is a run of. Random numbers need no state: they are functions of seed and
 //! step.
 
@@ -63,6 +63,8 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             ("statistics".into(), network.statistics()),
             ("good.parameters".into(), &self.good.parameters),
             ("good.statistics".into(), &self.good.statistics),
+            ("good_average.parameters".into(), &self.good_average.parameters),
+            ("good_average.statistics".into(), &self.good_average.statistics),
             ("best.parameters".into(), &self.best.parameters),
             ("best.statistics".into(), &self.best.statistics),
         ];
@@ -130,6 +132,8 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         let now = snapshot("")?;
         let good = snapshot("good.")?;
         let best = if metadata.state.has_best() { snapshot("best.")? } else { Snapshot::default() };
+        let has_average = tensors.tensor("good_average.parameters").is_ok_and(|tensor| !tensor.data().is_empty());
+        let good_average = if has_average { snapshot("good_average.")? } else { Snapshot::default() };
         let average = settings.average.map(|_| values("average", parameters)).transpose()?;
 
         let mut run = Self::new(model, parts, settings, threads)?;
@@ -142,7 +146,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         }
         now.give(&mut run.trainer.model.network);
         run.trainer.set_steps(metadata.state.step);
-        (run.good, run.best) = (good, best);
+        (run.good, run.good_average, run.best) = (good, good_average, best);
         run.state = metadata.state;
         run.state.check(run.parts.train.rows()).map_err(wrong)?;
         if let (Some(pace), Some(of_settings)) = (&mut run.state.pace, &settings.pace) {

@@ -37,6 +37,8 @@ pub struct Run<'m, 'd, T> {
     pub(super) state: State,
     /// Parameters of the last epoch after which everything was finite.
     pub(super) good: Snapshot<T>,
+    /// What is kept of that epoch, where it is an average.
+    pub(super) good_average: Snapshot<T>,
     /// Those of the epoch with the best validation metric, if that is what is kept.
     pub(super) best: Snapshot<T>,
 }
@@ -166,6 +168,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             parts,
             state,
             good,
+            good_average: Snapshot::default(),
             best: Snapshot::default(),
         })
     }
@@ -234,18 +237,15 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
     /// Ends the run and gives the model the parameters that it keeps: the last ones, their average where there is one, the
     /// best ones, or the last good ones.
     pub fn finish(mut self) -> Summary {
-        let State { step, is_stopped, is_lost, good_epoch, best_epoch, best_score, epoch, .. } = self.state;
+        let State { step, is_stopped, is_lost, epoch, .. } = self.state;
         let last_epoch = epoch as i64 - 1;
-        let is_best = self.settings.keep == Keep::Best && best_score.is_some();
-        let kept_epoch = if is_best {
-            self.best.give(&mut self.trainer.model.network);
-            best_epoch
-        } else if is_lost {
-            self.good.give(&mut self.trainer.model.network);
-            good_epoch
-        } else {
-            self.trainer.keep_evaluated();
-            last_epoch
+        let kept_epoch = match self.give_kept() {
+            Some(best) => best,
+            None if is_lost => self.give_good(),
+            None => {
+                self.trainer.keep_evaluated();
+                last_epoch
+            }
         };
         // The metrics of what is kept, not of what came last.
         let Parts { train, valid, test } = self.parts;
@@ -325,9 +325,25 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
 
     fn diverged(&mut self, step: u64, learning_rate: f64) -> Error {
         let culprit = self.trainer.culprit();
-        self.good.give(&mut self.trainer.model.network);
-        let State { epoch, good_epoch, .. } = self.state;
-        Error::Diverged { step, epoch, learning_rate, culprit, last_good_epoch: good_epoch }
+        let last_good_epoch = self.give_kept().unwrap_or_else(|| self.give_good());
+        Error::Diverged { step, epoch: self.state.epoch, learning_rate, culprit, last_good_epoch }
+    }
+
+    /// Gives the model the best parameters, if those are kept and there are some; their epoch.
+    fn give_kept(&mut self) -> Option<i64> {
+        let is_best = self.settings.keep == Keep::Best && self.state.has_best();
+        is_best.then(|| {
+            self.best.give(&mut self.trainer.model.network);
+            self.state.best_epoch
+        })
+    }
+
+    /// Gives the model what is kept of the last good epoch; that epoch.
+    fn give_good(&mut self) -> i64 {
+        let is_averaged = !self.good_average.parameters.is_empty();
+        let good = if is_averaged { &self.good_average } else { &self.good };
+        good.give(&mut self.trainer.model.network);
+        self.state.good_epoch
     }
 
     /// The metrics after an epoch, those that are asked for now, and what follows from them.
@@ -358,6 +374,10 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
                 && losses.clone().any(|loss| loss > EXPLODED * least.max(0.0) + f64::MIN_POSITIVE);
             if !is_exploding {
                 self.good.take(&self.trainer.model.network);
+                if self.trainer.is_averaged() {
+                    let good = &mut self.good_average;
+                    self.trainer.with_evaluated(|trainer| good.take(&trainer.model.network));
+                }
                 self.state.good_epoch = epoch as i64;
             }
             let least = losses.fold(least, f64::min);

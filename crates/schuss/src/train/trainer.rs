@@ -206,6 +206,11 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         sum
     }
 
+    /// Whether what is evaluated and kept is an average.
+    pub(crate) fn is_averaged(&self) -> bool {
+        !self.evaluated.is_empty()
+    }
+
     /// Calls `f` while the model has the parameters to evaluate and to keep: those that are trained, or their average.
     pub(crate) fn with_evaluated<R>(&mut self, f: impl FnOnce(&mut Self) -> R) -> R {
         let mut others = std::mem::take(&mut self.evaluated);
