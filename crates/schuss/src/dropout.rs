@@ -1,7 +1,7 @@
 //! Dropout: its forward and its backward.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
-use schuss_kernels::{each_row, zip_rows};
+use schuss_kernels::each_row;
 use serde::{Deserialize, Serialize};
 
 use crate::random::{Purpose, Stream};
@@ -71,18 +71,18 @@ impl Dropout {
         threads: &Threads,
         pass: Pass,
         k: ArrayView2<T>,
-        d: ArrayView2<T>,
+        d: ArrayViewMut2<T>,
         mut dx: ArrayViewMut2<T>,
     ) {
-        dx.assign(&d);
-        if pass != Pass::Inference {
-            zip_rows(
-                threads,
-                dx,
-                k,
-                #[inline(always)]
-                |dx, k| dx.iter_mut().zip(k).for_each(|(dx, &k)| *dx *= k), // dx = da ⊙ k
-            );
+        if pass == Pass::Inference {
+            return dx.assign(&d);
         }
+        each_row(
+            threads,
+            [dx, d],
+            k,
+            #[inline(always)]
+            |_, [dx, d], k| dx.iter_mut().zip(d.iter().zip(k)).for_each(|(dx, (&d, &k))| *dx = d * k), // dx = da ⊙ k
+        );
     }
 }

@@ -155,7 +155,9 @@ impl Layer {
                 norm.backward(threads, pass, parameters, kept, z, a, d, gradient, dx.map(|(dx, _)| dx));
             }
             Self::Dropout(dropout) => {
-                dx.into_iter().for_each(|(dx, _)| dropout.backward(threads, pass, kept.view(), d.view(), dx));
+                if let Some((dx, _)) = dx {
+                    dropout.backward(threads, pass, kept.view(), d, dx);
+                }
             }
             Self::Residual(residual) => dx.into_iter().for_each(|(dx, _)| residual.backward(d.view(), dx)),
         }
