@@ -1,12 +1,12 @@
 //! From options and data to a run: everything that was not asked for is chosen here, with its reason.
 
+use std::path::PathBuf;
+
 use schuss::{
     Activation, Augment, Clip, Dataset, Evaluation, Features, Init, Keep, Layer, Loss, Mlp, Model, ModelFile, Network,
     NormKind, OnDivergence, Optimizer, Order, Pace, Precision, Products, Real, Scaling, Settings, Targets, Task,
     WarmUp,
 };
-use std::path::PathBuf;
-
 use schuss_data::Data;
 
 use crate::failure::{Failure, Result};

@@ -13,7 +13,6 @@ use crate::events::say;
 use crate::meter::{Clocked, Spent, describe, parts};
 use crate::plan::Plan;
 use crate::progress;
-use crate::run_folder::Progress;
 
 /// Tells of a run.
 pub struct Reporter<'a> {
@@ -193,12 +192,6 @@ impl<'a> Reporter<'a> {
             _ => {}
         }
         None
-    }
-
-    /// Goes on counting where an interrupted run was.
-    pub fn go_on(&mut self, progress: &Progress) {
-        self.train_seconds = progress.train_seconds;
-        self.has_head = false;
     }
 
     /// Seconds of the steps so far, those of this epoch included.

@@ -156,34 +156,38 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     let mut model = plan.model::<T>(parts.train)?;
     let settings = plan.settings(parts.train)?;
 
-    let (mut folder, checkpoint) = match arguments.resume {
-        Some(path) => RunFolder::resume(path)?,
+    let mut before = Progress::default();
+    let (mut run, mut folder) = match arguments.resume {
         None => {
-            // Before anything is written: what does not fit is said now.
-            Run::new(&mut model, parts, &settings, &threads).map_err(Failure::usage)?;
+            // What does not fit is said before anything is written.
+            let run = Run::new(&mut model, parts, &settings, &threads).map_err(Failure::usage)?;
             let path = arguments.out.unwrap_or_else(|| RunFolder::default_path(&data.name));
-            (RunFolder::create(path, &plan.options)?, None)
+            (run, RunFolder::create(path, &plan.options)?)
+        }
+        Some(path) => {
+            let (mut folder, checkpoint) = RunFolder::resume(path)?;
+            if let Some(done) = folder.done() {
+                eprintln!("note: the run of {} was over already", folder.path().display());
+                events::say_done(&done, arguments.json);
+                return Ok(());
+            }
+            let run = match checkpoint {
+                None => Run::new(&mut model, parts, &settings, &threads)?,
+                Some((bytes, progress)) => {
+                    before = progress;
+                    Run::resume(&mut model, parts, &settings, &threads, &bytes)?
+                }
+            };
+            folder.go_on()?;
+            (run, folder)
         }
     };
-    if let Some(done) = folder.done() {
-        eprintln!("note: the run of {} was over already", folder.path().display());
-        events::say_done(&done, arguments.json);
-        return Ok(());
-    }
-    let mut reporter =
-        Reporter::new(arguments.json, data, plan, &model, &threads, settings.total_steps(parts.train.rows()));
-    let mut run = match &checkpoint {
-        None => Run::new(&mut model, parts, &settings, &threads)?,
-        Some((bytes, progress)) => {
-            reporter.go_on(progress);
-            Run::resume(&mut model, parts, &settings, &threads, bytes)?
-        }
-    };
-    folder.go_on()?;
+    let total_steps = settings.total_steps(parts.train.rows());
+    let mut reporter = Reporter::new(arguments.json, data, plan, run.model(), &threads, total_steps);
+    reporter.train_seconds = before.train_seconds;
     reporter.start(run.model());
-    let elapsed_before = checkpoint.as_ref().map_or(0.0, |(_, progress)| progress.elapsed);
     let is_each = settings.evaluation == Evaluation::EachEpoch;
-    let mut clock = Clock::new(plan, elapsed_before, || time_of_evaluation(&run, parts, is_each, &threads))?;
+    let mut clock = Clock::new(plan, before.elapsed, || time_of_evaluation(&run, parts, is_each, &threads))?;
     // Where it cannot be had, Ctrl-C ends the program as it always does.
     let _ = ctrlc::set_handler(|| {
         if IS_INTERRUPTED.swap(true, Ordering::Relaxed) {
@@ -292,8 +296,10 @@ impl Clock {
         let limits = match plan.options.time.as_deref() {
             None => None,
             Some(time) => {
-                let end = seconds(time).map_err(Failure::Usage)? - time_of_evaluation() - REST;
-                Some([before + begin.elapsed().as_secs_f64(), end])
+                let to = seconds(time).map_err(Failure::Usage)? - time_of_evaluation() - REST;
+                // One that goes on has begun before.
+                let from = if before > 0.0 { 0.0 } else { begin.elapsed().as_secs_f64() };
+                Some([from.min(to), to])
             }
         };
         let checkpoints = plan.options.checkpoint.as_deref().unwrap_or("60s").parse().map_err(Failure::Usage)?;
@@ -317,7 +323,6 @@ impl Clock {
     fn progress(&mut self) -> Option<f64> {
         const OFTEN: f64 = 0.005;
         let [from, to] = self.limits?;
-        let from = from.min(to) * f64::from(u8::from(self.before == 0.0));
         // A step that would end too late is not begun.
         let now = Instant::now();
         let step = std::mem::replace(&mut self.last_step, now);
