@@ -31,7 +31,6 @@ use crate::{Error, Model, Network, Plateau, Real, Result, Scores, Threads};
 pub struct Run<'m, 'd, T> {
     pub(super) trainer: Trainer<'m, 'd, T>,
     pub(super) parts: Parts<'d>,
-    settings: Settings,
     total_steps: u64,
     order: Vec<u32>,
     pub(super) state: State,
@@ -163,7 +162,6 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         Ok(Self {
             total_steps: settings.total_steps(parts.train.rows()),
             order: vec![0; parts.train.rows()],
-            settings: settings.clone(),
             trainer,
             parts,
             state,
@@ -183,7 +181,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             match self.state.phase {
                 Phase::Begin => {
                     self.state.phase = Phase::Epoch;
-                    if self.settings.evaluation == Evaluation::EachEpoch || self.total_steps == 0 {
+                    if self.trainer.settings().evaluation == Evaluation::EachEpoch || self.total_steps == 0 {
                         self.measure(true);
                         return Ok(Some(self.epoch_event(-1)));
                     }
@@ -256,14 +254,14 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             measured.train = with_train.then(|| self.trainer.evaluate_kept(train));
             measured.valid = valid.map(|valid| self.trainer.evaluate_kept(valid));
         }
-        if is_stale || self.settings.test_at_end {
+        if is_stale || self.trainer.settings().test_at_end {
             measured.test = test.map(|test| self.trainer.evaluate_kept(test));
         }
         Summary { steps: step, stopped: is_stopped, kept_epoch, measured, pace: self.state.pace }
     }
 
     pub(super) fn fill_order(&mut self) {
-        self.settings.order.fill(self.state.epoch, &mut self.order);
+        self.trainer.settings().order.fill(self.state.epoch, &mut self.order);
     }
 
     /// Whether no step is left to make.
@@ -271,12 +269,12 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         let State { is_stopped, step, epoch, .. } = self.state;
         is_stopped
             || step >= self.total_steps
-            || epoch >= self.settings.epochs
-            || self.state.pace.as_ref().is_some_and(|pace| pace.is_over(step, self.settings.steps))
+            || epoch >= self.trainer.settings().epochs
+            || self.state.pace.as_ref().is_some_and(|pace| pace.is_over(step, self.trainer.settings().steps))
     }
 
     fn learning_rate(&self) -> f64 {
-        let Settings { schedule, warm_up, learning_rate, .. } = &self.settings;
+        let Settings { schedule, warm_up, learning_rate, .. } = self.trainer.settings();
         let step = self.state.step;
         let factor = match &self.state.pace {
             Some(pace) => schedule.factor_at(pace.at(step), step),
@@ -288,7 +286,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
 
     fn step(&mut self) -> Result<Event> {
         let rate = self.learning_rate();
-        let end = (self.state.place + self.settings.batch_size).min(self.order.len());
+        let end = (self.state.place + self.trainer.settings().batch_size).min(self.order.len());
         let rows = &self.order[self.state.place..end];
         let count = rows.len();
         let step = self.state.step;
@@ -308,7 +306,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
     }
 
     fn can_roll_back(&self) -> bool {
-        self.settings.on_divergence == OnDivergence::Rollback && self.state.rollbacks < MOST_ROLLBACKS
+        self.trainer.settings().on_divergence == OnDivergence::Rollback && self.state.rollbacks < MOST_ROLLBACKS
     }
 
     /// Goes back to the last good parameters, with an optimiser that remembers nothing and half the learning rate.
@@ -331,7 +329,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
 
     /// Gives the model the best parameters, if those are kept and there are some; their epoch.
     fn give_kept(&mut self) -> Option<i64> {
-        let is_best = self.settings.keep == Keep::Best && self.state.has_best();
+        let is_best = self.trainer.settings().keep == Keep::Best && self.state.has_best();
         is_best.then(|| {
             self.best.give(&mut self.trainer.model.network);
             self.state.best_epoch
@@ -349,10 +347,12 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
     /// The metrics after an epoch, those that are asked for now, and what follows from them.
     fn metrics(&mut self) -> Result<Option<Event>> {
         let epoch = self.state.epoch;
-        let is_each = self.settings.evaluation == Evaluation::EachEpoch;
+        let is_each = self.trainer.settings().evaluation == Evaluation::EachEpoch;
         let chooses = self.parts.valid.is_some()
-            && (self.settings.keep == Keep::Best || self.settings.patience.is_some() || self.state.plateau.is_some());
-        let mut is_last = self.is_over() || epoch + 1 == self.settings.epochs;
+            && (self.trainer.settings().keep == Keep::Best
+                || self.trainer.settings().patience.is_some()
+                || self.state.plateau.is_some());
+        let mut is_last = self.is_over() || epoch + 1 == self.trainer.settings().epochs;
         if chooses {
             self.state.measured.valid = self.trainer.evaluate_part(self.parts.valid);
             self.choose(epoch as i64);
@@ -370,7 +370,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             self.state.is_lost = false;
             // Where the run may have to go back, not to where it was on its way to infinity.
             let least = self.state.least_loss.unwrap_or(f64::INFINITY);
-            let is_exploding = self.settings.on_divergence == OnDivergence::Rollback
+            let is_exploding = self.trainer.settings().on_divergence == OnDivergence::Rollback
                 && losses.clone().any(|loss| loss > EXPLODED * least.max(0.0) + f64::MIN_POSITIVE);
             if !is_exploding {
                 self.good.take(&self.trainer.model.network);
@@ -382,7 +382,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             }
             let least = losses.fold(least, f64::min);
             self.state.least_loss = least.is_finite().then_some(least);
-        } else if self.settings.on_divergence == OnDivergence::GoOn {
+        } else if self.trainer.settings().on_divergence == OnDivergence::GoOn {
             self.state.is_lost = true;
         } else if self.can_roll_back() {
             return Ok(Some(self.roll_back(self.state.step.saturating_sub(1))));
@@ -396,13 +396,13 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
     /// test data unless they are left for the end.
     fn measure(&mut self, with_valid: bool) {
         let Parts { train, valid, test } = self.parts;
-        let is_each = self.settings.evaluation == Evaluation::EachEpoch;
+        let is_each = self.trainer.settings().evaluation == Evaluation::EachEpoch;
         let train = (is_each || (test.is_none() && valid.is_none())).then_some(train);
         let before = self.state.measured;
         self.state.measured = Measured {
             train: self.trainer.evaluate_part(train),
             valid: if with_valid { self.trainer.evaluate_part(valid) } else { before.valid },
-            test: if self.settings.test_at_end { None } else { self.trainer.evaluate_part(test) },
+            test: if self.trainer.settings().test_at_end { None } else { self.trainer.evaluate_part(test) },
         };
     }
 
@@ -427,7 +427,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         } else {
             self.state.waited += 1;
         }
-        self.state.is_stopped |= self.settings.patience.is_some_and(|patience| self.state.waited > patience);
+        self.state.is_stopped |= self.trainer.settings().patience.is_some_and(|patience| self.state.waited > patience);
         if let Some(plateau) = &mut self.state.plateau {
             plateau.epoch(metrics.loss);
         }

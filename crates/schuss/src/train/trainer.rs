@@ -19,7 +19,6 @@ pub struct Trainer<'m, 'd, T> {
     batch: Batch<'d, T>,
     workspace: Workspace<T>,
     settings: Settings,
-    threads: Threads,
     pub(super) optimizer: OptimizerState<T>,
     pub(super) average: Option<Average<T>>,
     /// Memory for parameters to evaluate, where they are not those that are trained.
@@ -51,7 +50,6 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
             steps: 0,
             accumulated: vec![T::ZERO; if settings.accumulate > 1 { parameters } else { 0 }],
             settings: settings.clone(),
-            threads: threads.clone(),
             model,
         })
     }
@@ -83,17 +81,17 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
             return None;
         }
         let before = loss + self.penalty();
-        let (threads, gradient) = (&self.threads, &self.workspace.gradient);
+        let (threads, gradient) = (self.workspace.threads(), &self.workspace.gradient);
         let parameters = self.model.network.parameters_mut();
         let mut is_finite =
             timed(Work::Optimizer, || self.optimizer.step(threads, parameters, gradient, learning_rate));
-        if let Some(slope) = self.optimizer.slope(&self.threads, &self.workspace.gradient) {
+        if let Some(slope) = self.optimizer.slope(self.workspace.threads(), &self.workspace.gradient) {
             is_finite = self.search_line(rows.len(), before, slope);
         }
         let network = &mut self.model.network;
         network.update_statistics(&self.workspace);
         if let Some(average) = &mut self.average {
-            timed(Work::Optimizer, || average.update(&self.threads, network.parameters()));
+            timed(Work::Optimizer, || average.update(self.workspace.threads(), network.parameters()));
         }
         (is_finite || goes_on).then_some(loss)
     }
@@ -103,7 +101,7 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         let parameters = self.model.network.parameters();
         match self.settings.l2 {
             0.0 => 0.0,
-            l2 => l2 * sum_of_pairs(&self.threads, parameters, parameters, |x, y| x * y),
+            l2 => l2 * sum_of_pairs(self.workspace.threads(), parameters, parameters, |x, y| x * y),
         }
     }
 
@@ -114,17 +112,18 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         const SHARE: f64 = 1e-4;
         // The last digits of a loss near its minimum are noise.
         let noise = before.abs() * if size_of::<T>() == 4 { 1e-7 } else { 1e-15 };
+        let threads = self.workspace.threads().clone();
         let mut part = 1.0;
         for _ in 0..30 {
             let network = &self.model.network;
             network.forward_input(&mut self.workspace);
             let (output, _) = self.workspace.output_and_gradient(network.last_activation());
             let (targets, weights) = (self.batch.targets(rows), self.batch.weights(rows));
-            let sum = self.model.loss.evaluate(&self.threads, output, targets, weights, None);
+            let sum = self.model.loss.evaluate(&threads, output, targets, weights, None);
             if sum / rows as f64 + self.penalty() <= before + SHARE * part * slope + noise {
                 break;
             }
-            self.optimizer.shorten(&self.threads, self.model.network.parameters_mut(), 0.5);
+            self.optimizer.shorten(&threads, self.model.network.parameters_mut(), 0.5);
             part *= 0.5;
         }
         self.model.network.is_finite()
