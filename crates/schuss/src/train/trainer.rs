@@ -80,7 +80,9 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         if !loss.is_finite() && !goes_on {
             return None;
         }
-        let before = loss + self.penalty();
+        // What a line search starts from; nobody else asks for the penalty.
+        let is_searched = matches!(self.settings.optimizer, Optimizer::Lbfgs { .. });
+        let before = if is_searched { loss + self.penalty() } else { loss };
         let (threads, gradient) = (self.workspace.threads(), &self.workspace.gradient);
         let parameters = self.model.network.parameters_mut();
         let mut is_finite =
