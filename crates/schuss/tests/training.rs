@@ -326,6 +326,20 @@ fn what_is_not_finite_is_noticed_at_its_step() {
     });
     assert!((1..10).contains(&rollbacks(&events)), "{}", rollbacks(&events));
     assert!(summary.is_ok(), "{summary:?}");
+
+    // In larger steps it is finite after an epoch, but on its way: what it goes back to is from before.
+    linear = model(&Mlp::new(&[100, 10], Activation::Identity, Activation::Identity));
+    linear.loss = Loss::Mse;
+    let settings = Settings { batch_size: 30, epochs: 60, ..settings };
+    let mut events = Vec::new();
+    let summary = train(&mut linear, parts, &settings, &Threads::ONE, |event| {
+        events.push(event);
+        Control::Continue
+    });
+    let first = events.iter().find(|event| matches!(event, Event::RolledBack { .. }));
+    assert!(matches!(first, Some(Event::RolledBack { good_epoch: -1, step: 10.., .. })), "{first:?}");
+    let loss = summary.unwrap().measured.valid.unwrap().loss;
+    assert!(loss < 1.0, "{loss}, {} rollbacks", rollbacks(&events));
 }
 
 /// A run that is told how far it is, and the same steps again from what it was told.

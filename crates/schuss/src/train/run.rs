@@ -61,8 +61,9 @@ pub(super) struct State {
     good_epoch: i64,
     best_epoch: i64,
     best_score: Option<f64>,
-    /// The smallest loss after an epoch.
-    least_loss: Option<f64>,
+    /// Of the first step's batch, and of the last one's, where they are numbers.
+    first_loss: Option<f64>,
+    last_loss: Option<f64>,
     /// Epochs since the best one.
     waited: usize,
     /// The last metrics, since the run began or went on.
@@ -91,7 +92,7 @@ impl State {
 
 /// A run that goes back more often will not come through.
 const MOST_ROLLBACKS: i32 = 10;
-/// A loss so many times the smallest one is on its way to infinity.
+/// A loss so many times that of the first step is on its way to infinity.
 const EXPLODED: f64 = 10.0;
 
 /// What comes next.
@@ -155,7 +156,8 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             good_epoch: -1,
             best_epoch: -1,
             best_score: None,
-            least_loss: None,
+            first_loss: None,
+            last_loss: None,
             waited: 0,
             measured: Measured::default(),
         };
@@ -295,6 +297,8 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         match result {
             Some(loss) => {
                 self.state.step += 1;
+                self.state.last_loss = Some(loss).filter(|loss| loss.is_finite());
+                self.state.first_loss = self.state.first_loss.or(self.state.last_loss);
                 Ok(Event::Step { step, rows: count, loss, learning_rate: rate })
             }
             None if self.can_roll_back() => {
@@ -325,6 +329,23 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         let culprit = self.trainer.culprit();
         let last_good_epoch = self.give_kept().unwrap_or_else(|| self.give_good());
         Error::Diverged { step, epoch: self.state.epoch, learning_rate, culprit, last_good_epoch }
+    }
+
+    /// Whether a run that may go back is on its way to infinity: then it must not go back to where it is.
+    fn is_exploding(&self) -> bool {
+        let pair = self.state.first_loss.zip(self.state.last_loss);
+        self.trainer.settings().on_divergence == OnDivergence::Rollback
+            && pair.is_some_and(|(first, last)| last > EXPLODED * first.abs())
+    }
+
+    /// Takes the parameters as the last good ones, and what is kept of them.
+    fn keep_good(&mut self, epoch: i64) {
+        self.good.take(&self.trainer.model.network);
+        if self.trainer.is_averaged() {
+            let good = &mut self.good_average;
+            self.trainer.with_evaluated(|trainer| good.take(&trainer.model.network));
+        }
+        self.state.good_epoch = epoch;
     }
 
     /// Gives the model the best parameters, if those are kept and there are some; their epoch.
@@ -364,24 +385,13 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         }
         // A loss that is no number ends the run, or has it go back to where it was one; test data decide nothing.
         let losses = [self.state.measured.train, self.state.measured.valid];
-        let losses = losses.into_iter().flatten().map(|metrics| metrics.loss);
-        let is_finite = losses.clone().all(f64::is_finite) && self.trainer.model.network.is_finite();
+        let are_finite = losses.into_iter().flatten().all(|metrics| metrics.loss.is_finite());
+        let is_finite = are_finite && self.trainer.model.network.is_finite();
         if is_finite {
             self.state.is_lost = false;
-            // Where the run may have to go back, not to where it was on its way to infinity.
-            let least = self.state.least_loss.unwrap_or(f64::INFINITY);
-            let is_exploding = self.trainer.settings().on_divergence == OnDivergence::Rollback
-                && losses.clone().any(|loss| loss > EXPLODED * least.max(0.0) + f64::MIN_POSITIVE);
-            if !is_exploding {
-                self.good.take(&self.trainer.model.network);
-                if self.trainer.is_averaged() {
-                    let good = &mut self.good_average;
-                    self.trainer.with_evaluated(|trainer| good.take(&trainer.model.network));
-                }
-                self.state.good_epoch = epoch as i64;
+            if !self.is_exploding() {
+                self.keep_good(epoch as i64);
             }
-            let least = losses.fold(least, f64::min);
-            self.state.least_loss = least.is_finite().then_some(least);
         } else if self.trainer.settings().on_divergence == OnDivergence::GoOn {
             self.state.is_lost = true;
         } else if self.can_roll_back() {
