@@ -10,6 +10,7 @@ mod plan;
 mod progress;
 mod reporter;
 mod run_folder;
+mod values;
 
 use std::process::ExitCode;
 use std::sync::OnceLock;

@@ -10,7 +10,8 @@ use schuss::{
 use schuss_data::Data;
 
 use crate::failure::{Failure, Result};
-use crate::options::{Hidden, Options};
+use crate::options::Options;
+use crate::values::Hidden;
 
 /// A run, with nothing left to choose.
 #[derive(Debug)]

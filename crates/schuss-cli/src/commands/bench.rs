@@ -47,7 +47,7 @@ pub struct Arguments {
     #[arg(value_name = "ROW", value_parser = ROWS)]
     rows: Vec<String>,
     /// Threads [default: all cores]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = crate::options::thread_count)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = crate::values::thread_count)]
     threads: Option<usize>,
     /// Fewer repetitions
     #[arg(long)]

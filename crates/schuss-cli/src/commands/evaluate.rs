@@ -38,7 +38,7 @@ pub struct Subject {
     #[arg(long)]
     skip_bad: bool,
     /// Threads; never changes a result [default: all cores]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = crate::options::thread_count)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = crate::values::thread_count)]
     pub threads: Option<usize>,
 }
 

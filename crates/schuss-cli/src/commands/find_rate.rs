@@ -20,10 +20,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     tries: u32,
     /// The first learning rate
-    #[arg(long, value_name = "X", default_value_t = 1e-6, value_parser = crate::options::positive)]
+    #[arg(long, value_name = "X", default_value_t = 1e-6, value_parser = crate::values::positive)]
     from_rate: f64,
     /// The last one
-    #[arg(long, value_name = "X", default_value_t = 10.0, value_parser = crate::options::positive)]
+    #[arg(long, value_name = "X", default_value_t = 10.0, value_parser = crate::values::positive)]
     to_rate: f64,
     /// Print a JSON object
     #[arg(long)]

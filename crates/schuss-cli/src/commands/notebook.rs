@@ -4,7 +4,8 @@ use clap::{Args, ValueEnum};
 
 use super::train::{RunArguments, train};
 use crate::failure::Result;
-use crate::options::{Hidden, Options};
+use crate::options::Options;
+use crate::values::Hidden;
 
 #[derive(Args, Debug)]
 pub struct Arguments {

@@ -13,10 +13,11 @@ use serde_json::json;
 use super::{open_data, threads, with_precision};
 use crate::events;
 use crate::failure::{Failure, Result};
-use crate::options::{Checkpoints, Options, seconds};
+use crate::options::Options;
 use crate::plan::Plan;
 use crate::reporter::Reporter;
 use crate::run_folder::{Progress, RunFolder};
+use crate::values::{Checkpoints, seconds};
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -86,7 +87,7 @@ pub fn prepare(options: Options) -> Result<(Plan, Data)> {
 }
 
 fn open_options(options: &Options) -> Result<OpenOptions> {
-    let image_size = options.image_size.as_deref().map(crate::options::picture_size).transpose();
+    let image_size = options.image_size.as_deref().map(crate::values::picture_size).transpose();
     Ok(OpenOptions {
         data_dir: options.data_dir.clone(),
         task: super::data_task(options.task.as_deref()),
