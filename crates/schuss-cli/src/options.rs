@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Command, FromArgMatches};
 use schuss::{Activation, Optimizer};
+use schuss_data::nearest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::failure::{Failure, Result};
 use crate::values::{
-    Hidden, augment, checkpoint, class_weights, count, count_from_0, duration, image_size, init, loss, names, nearest,
+    Hidden, augment, checkpoint, class_weights, count, count_from_0, duration, image_size, init, loss, names,
     not_negative, pace, positive, scale, schedule, share, thread_count, valid,
 };
 
@@ -320,7 +321,8 @@ impl Options {
         let mut flags = Vec::<OsString>::new();
         for (key, value) in table {
             if !known.contains(&key.as_str()) {
-                let hint = nearest(&key, &known).map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+                let hint = nearest(&key, known.iter().copied())
+                    .map_or(String::new(), |name| format!("; did you mean `{name}`?"));
                 return Err(wrong(format!("unknown key `{key}`{hint}")));
             }
             let value = match value {
@@ -434,7 +436,8 @@ fn explain(error: &clap::Error) -> String {
                 _ => Vec::new(),
             };
             let names: Vec<&str> = allowed.iter().map(String::as_str).collect();
-            let hint = nearest(&value, &names).map_or(String::new(), |name| format!("; did you mean {name}?"));
+            let hint =
+                nearest(&value, names.iter().copied()).map_or(String::new(), |name| format!("; did you mean {name}?"));
             format!("{key}: expected one of {}, got {value}{hint}", names.join(", "))
         }
         _ => text.replace("--", ""),

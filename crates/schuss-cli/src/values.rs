@@ -5,14 +5,8 @@ use std::str::FromStr;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use schuss::{Augment, Init, Loss, Pace, Schedule};
+use schuss_data::nearest;
 use serde::{Deserialize, Serialize};
-
-/// The name that is most like `word`, if one is like it.
-pub fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
-    let likeness = |name: &str| strsim::jaro_winkler(word, name);
-    let best = names.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(best) > 0.7).then_some(best)
-}
 
 type Parsed<T> = std::result::Result<T, String>;
 
@@ -90,7 +84,7 @@ pub fn pace(text: &str) -> Parsed<String> {
 pub fn loss(text: &str) -> Parsed<String> {
     written::<Loss>(text).map_err(|error| {
         let name = text.split(':').next().unwrap_or_default();
-        let hint = nearest(name, &Loss::ALL.map(Loss::name)).filter(|near| *near != name);
+        let hint = nearest(name, Loss::ALL.map(Loss::name)).filter(|near| *near != name);
         hint.map_or(error.clone(), |hint| format!("{error}; did you mean {hint}?"))
     })
 }

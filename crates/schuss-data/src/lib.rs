@@ -40,6 +40,7 @@ pub use examples::{Data, Examples, FeatureValues, TargetValues, Task};
 pub use fetch::{Progress, fetch};
 pub use idx::read_idx_folder;
 pub use named::NAMES;
+pub use nearest::nearest;
 pub use npz::read_npz;
 pub use pictures::{Channels, Pictures, read_picture_folder};
 pub use source::{OpenOptions, open};

@@ -1,7 +1,7 @@
 //! The name that somebody may have meant.
 
 /// The candidate that differs from `name` by the fewest edits, where these are few: a third of its letters.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |candidate: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase());
     // The distance takes time and memory in both lengths: no name that is far too long can be near.
     let near = candidates.into_iter().filter(|candidate| candidate.len() <= 2 * name.len());
