@@ -212,15 +212,15 @@ pub fn each_row<T: Real>(
     input: ArrayView2<T>,
     f: impl Fn(usize, [&mut [T]; 2], &[T]) + Sync,
 ) {
-    type Rows<'a, T> = ((ArrayViewMut2<'a, T>, ArrayViewMut2<'a, T>), (ArrayView2<'a, T>, Numbers));
+    type Rows<'a, T> = ((ArrayViewMut2<'a, T>, ArrayViewMut2<'a, T>), (ArrayView2<'a, T>, Indices));
     let [first, second] = outputs;
     let [rows, columns] = [input.nrows(), input.ncols()];
     spread(
         threads,
         columns,
-        ((first, second), (input, Numbers(0..rows))),
+        ((first, second), (input, Indices(0..rows))),
         #[inline(always)]
-        |((mut first, mut second), (input, Numbers(numbers))): Rows<T>| {
+        |((mut first, mut second), (input, Indices(numbers))): Rows<T>| {
             let outputs = first.rows_mut().into_iter().zip(second.rows_mut());
             for ((number, input), (first, second)) in numbers.zip(input.rows()).zip(outputs) {
                 let outputs = [first, second].map(|row| row.into_slice().expect(CONTIGUOUS));
@@ -480,19 +480,6 @@ impl<T: Real> Pieces for ArrayViewMut2<'_, T> {
     }
     fn split_at(self, middle: usize) -> (Self, Self) {
         self.split_at(Axis(0), middle)
-    }
-}
-
-/// The numbers of rows.
-struct Numbers(Range<usize>);
-
-impl Pieces for Numbers {
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-    fn split_at(self, middle: usize) -> (Self, Self) {
-        let middle = self.0.start + middle;
-        (Self(self.0.start..middle), Self(middle..self.0.end))
     }
 }
 
