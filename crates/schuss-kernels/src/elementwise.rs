@@ -13,9 +13,9 @@ use crate::meter::{Work, timed};
 use crate::{Isa, Real, Threads};
 
 /// Fewer elements than this are not worth waking a thread.
-const SMALLEST_PART: usize = 1 << 13;
+pub(crate) const SMALLEST_PART: usize = 1 << 13;
 /// These loops wait for the memory: more threads than this do not make them faster.
-const MOST_PARTS: usize = 32;
+pub(crate) const MOST_PARTS: usize = 32;
 
 /// `x = f(x)` for every element.
 pub fn map<T: Real>(threads: &Threads, values: &mut [T], f: impl Fn(T) -> T + Sync) {
@@ -128,35 +128,6 @@ fn update_run<T: Real, const N: usize>(
     all_finite
 }
 
-/// `Σ f(a, b)` over pairs of elements, in `f64`: the dot product, or the norm of one vector given twice. As for
-/// [`map_rows_sum`], the order of the additions depends on the length alone.
-///
-/// # Panics
-/// The lengths differ.
-pub fn sum_of_pairs<T: Real>(threads: &Threads, a: &[T], b: &[T], f: impl Fn(f64, f64) -> f64 + Sync) -> f64 {
-    /// Sums that grow side by side, as vectors can add them.
-    const LANES: usize = 16;
-    assert_eq!(a.len(), b.len(), "lengths of the operands");
-    map_rows_sum::<T>(
-        threads,
-        [a.len(), 1],
-        None,
-        #[inline(always)]
-        |range, _| {
-            let (a, a_rest) = a[range.clone()].as_chunks::<LANES>();
-            let (b, b_rest) = b[range].as_chunks::<LANES>();
-            let mut sums = [0.0; LANES];
-            for (a, b) in a.iter().zip(b) {
-                for lane in 0..LANES {
-                    sums[lane] += f(a[lane].to_f64(), b[lane].to_f64());
-                }
-            }
-            let rest = a_rest.iter().zip(b_rest).map(|(a, b)| f(a.to_f64(), b.to_f64()));
-            sums.into_iter().chain(rest).sum()
-        },
-    )
-}
-
 /// Calls `f` with every row, and several rows at once, one after the other.
 ///
 /// # Panics
@@ -230,31 +201,6 @@ pub fn each_row<T: Real>(
     );
 }
 
-/// `Σ f(x_j, y_j)` over a row, in 32 sums side by side that are added in a fixed order.
-///
-/// # Panics
-/// `y` is shorter than `x`.
-#[inline(always)]
-pub fn sum_of<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T) -> T {
-    const LANES: usize = 32;
-    let mut sums = [T::ZERO; LANES];
-    let y = &y[..x.len()];
-    let (chunks, rest) = (x.as_chunks::<LANES>().0.iter().zip(y.as_chunks::<LANES>().0), x.len() / LANES * LANES);
-    for (x, y) in chunks {
-        sums.iter_mut().zip(x.iter().zip(y)).for_each(|(sum, (&x, &y))| *sum += f(x, y));
-    }
-    sums.iter_mut().zip(x[rest..].iter().zip(&y[rest..])).for_each(|(sum, (&x, &y))| *sum += f(x, y));
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        for j in 0..width {
-            let other = sums[j + width];
-            sums[j] += other;
-        }
-    }
-    sums[0]
-}
-
 /// Calls `f` with every one of `indices` and the row of `matrix` in its place, and `announce` with those to come.
 ///
 /// # Panics
@@ -305,144 +251,14 @@ pub(crate) fn prefetch_line<X>(address: *const X) {
     let _ = address;
 }
 
-/// `sums[j] = Σ_i matrix[i][j]`. Every column is summed in the order of its rows; where there are no more than
-/// 64 columns, rows are cut into at most 32 pieces, as their number says, whose sums are added in their order.
-///
-/// # Panics
-/// The length of `sums` is not the number of columns, or rows are not contiguous.
-pub fn sum_rows<T: Real>(threads: &Threads, matrix: ArrayView2<T>, sums: &mut [T]) {
-    sum_rows_of(threads, matrix, matrix, |x, _| x, sums);
-}
-
-/// `sums[j] = Σ_i f(x[i][j], y[i][j])`, in the order of [`sum_rows`].
-///
-/// # Panics
-/// The shapes do not fit together, or rows are not contiguous.
-pub fn sum_rows_of<T: Real>(
-    threads: &Threads,
-    x: ArrayView2<T>,
-    y: ArrayView2<T>,
-    f: impl Fn(T, T) -> T + Sync,
-    sums: &mut [T],
-) {
-    const NARROW: usize = 64;
-    #[inline(always)]
-    fn add<T: Real>(sums: &mut [T], x: ArrayView2<T>, y: ArrayView2<T>, f: impl Fn(T, T) -> T) {
-        sums.fill(T::ZERO);
-        for (x, y) in x.rows().into_iter().zip(y.rows()) {
-            let [x, y] = [x, y].map(|row| row.to_slice().expect(CONTIGUOUS));
-            sums.iter_mut().zip(x.iter().zip(y)).for_each(|(sum, (&x, &y))| *sum += f(x, y));
-        }
-    }
-    assert_eq!(sums.len(), x.ncols(), "length of the sums");
-    assert_eq!(x.dim(), y.dim(), "shapes of the matrices");
-    let [rows, columns] = [x.nrows(), x.ncols()];
-    if columns > NARROW {
-        return spread(
-            threads,
-            rows,
-            (sums, (Columns(x), Columns(y))),
-            #[inline(always)]
-            |(sums, (Columns(x), Columns(y))): (&mut [T], (Columns<T>, Columns<T>))| add(sums, x, y, &f),
-        );
-    }
-    let pieces = RowPieces::of(rows);
-    if pieces.count <= 1 {
-        return timed(Work::Elementwise, || {
-            Isa::current().run(
-                #[inline(always)]
-                || add(sums, x, y, &f),
-            );
-        });
-    }
-    let of_pieces = [const { Mutex::new([T::ZERO; NARROW]) }; MOST_PARTS];
-    timed(Work::Elementwise, || {
-        pieces.for_each(threads, columns, |piece, rows| {
-            let sums = &mut lock(&of_pieces[piece])[..columns];
-            let [x, y] = [x, y].map(|matrix| matrix.slice_axis_move(Axis(0), rows.clone().into()));
-            Isa::current().run(
-                #[inline(always)]
-                || add(sums, x, y, &f),
-            );
-        });
-        sums.fill(T::ZERO);
-        for of_piece in &of_pieces[..pieces.count] {
-            sums.iter_mut().zip(&*lock(of_piece)).for_each(|(sum, &x)| *sum += x);
-        }
-    });
-}
-
-/// Rows cut into pieces whose number depends on nothing but theirs.
-#[derive(Clone, Copy)]
-struct RowPieces {
-    rows: usize,
-    /// Rows of a piece.
-    length: usize,
-    count: usize,
-}
-
-impl RowPieces {
-    fn of(rows: usize) -> Self {
-        const SHORTEST: usize = 64;
-        let length = rows.div_ceil(MOST_PARTS).max(SHORTEST);
-        Self { rows, length, count: rows.div_ceil(length) }
-    }
-
-    /// Calls `f` with each piece and its rows, in parallel where that is worth it.
-    fn for_each(self, threads: &Threads, columns: usize, f: impl Fn(usize, Range<usize>) + Sync) {
-        let do_piece = |piece: usize| {
-            let first = piece * self.length;
-            f(piece, first..(first + self.length).min(self.rows));
-        };
-        if threads.parts(self.rows * columns, SMALLEST_PART) > 1 {
-            threads.for_each(self.count, do_piece);
-        } else {
-            (0..self.count).for_each(do_piece);
-        }
-    }
-}
-
-/// `Σ f(rows, those rows of matrix)` over pieces of `rows` rows of `columns` elements, which are empty where there is no
-/// matrix. There are at most 32 pieces, as the number of rows says; their sums are added in their order.
-///
-/// # Panics
-/// The matrix has another shape, or is not contiguous.
-pub fn map_rows_sum<T: Real>(
-    threads: &Threads,
-    [rows, columns]: [usize; 2],
-    matrix: Option<ArrayViewMut2<T>>,
-    f: impl Fn(Range<usize>, &mut [T]) -> f64 + Sync,
-) -> f64 {
-    let pieces = RowPieces::of(rows);
-    let cells: [Mutex<(&mut [T], f64)>; MOST_PARTS] = std::array::from_fn(|_| Mutex::new((Default::default(), 0.0)));
-    if let Some(matrix) = matrix {
-        assert_eq!(matrix.dim(), (rows, columns), "shape of the matrix");
-        let elements = matrix.into_slice().expect(CONTIGUOUS);
-        for (cell, piece) in cells.iter().zip(elements.chunks_mut((pieces.length * columns).max(1))) {
-            lock(cell).0 = piece;
-        }
-    }
-    timed(Work::Elementwise, || {
-        // Loss functions take some operations for an element.
-        pieces.for_each(threads, 4 * columns, |piece, rows| {
-            let (matrix, sum) = &mut *lock(&cells[piece]);
-            *sum = Isa::current().run(
-                #[inline(always)]
-                || f(rows, matrix),
-            );
-        });
-    });
-    cells[..pieces.count].iter().map(|cell| lock(cell).1).sum()
-}
-
-fn lock<X>(cell: &Mutex<X>) -> MutexGuard<'_, X> {
+pub(crate) fn lock<X>(cell: &Mutex<X>) -> MutexGuard<'_, X> {
     cell.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const CONTIGUOUS: &str = "rows are contiguous";
+pub(crate) const CONTIGUOUS: &str = "rows are contiguous";
 
 /// Something that can be cut in two at an index.
-trait Pieces: Sized + Send {
+pub(crate) trait Pieces: Sized + Send {
     fn len(&self) -> usize;
     fn split_at(self, middle: usize) -> (Self, Self);
 }
@@ -484,7 +300,7 @@ impl<T: Real> Pieces for ArrayViewMut2<'_, T> {
 }
 
 /// A matrix that is cut between columns.
-struct Columns<'a, T>(ArrayView2<'a, T>);
+pub(crate) struct Columns<'a, T>(pub(crate) ArrayView2<'a, T>);
 
 impl<T: Real> Pieces for Columns<'_, T> {
     fn len(&self) -> usize {
@@ -546,7 +362,7 @@ impl<A: Pieces, B: Pieces> Pieces for (A, B) {
 }
 
 /// Calls `f` with `pieces`, cut for as many threads as `size_of_one * length` elements are worth.
-fn spread<P: Pieces>(threads: &Threads, size_of_one: usize, pieces: P, f: impl Fn(P) + Sync) {
+pub(crate) fn spread<P: Pieces>(threads: &Threads, size_of_one: usize, pieces: P, f: impl Fn(P) + Sync) {
     timed(Work::Elementwise, || spread_untimed(threads, size_of_one, pieces, f));
 }
 
@@ -607,20 +423,6 @@ mod tests {
             map_rows(&threads, out.view_mut(), |rows| rows.chunks_mut(columns).for_each(<[f64]>::reverse));
             let last = rows - 1;
             assert_eq!(out[(last, 0)], y[(last, columns - 1)]);
-            let mut sums = vec![f64::NAN; columns];
-            sum_rows(&threads, x.view(), &mut sums);
-            for (sum, column) in sums.iter().zip(x.columns()) {
-                let expected: f64 = column.iter().sum();
-                assert!((sum - expected).abs() <= 1e-12 * rows as f64, "{sum} {expected}");
-            }
-            let mut sums_of_one = vec![f64::NAN; columns];
-            sum_rows(&Threads::ONE, x.view(), &mut sums_of_one);
-            assert_eq!(sums, sums_of_one, "bits of the sums at {count} threads");
-            sum_rows_of(&threads, x.view(), y.view(), |x, y| x * y, &mut sums);
-            for (sum, (x, y)) in sums.iter().zip(x.columns().into_iter().zip(y.columns())) {
-                let expected: f64 = x.iter().zip(y).map(|(x, y)| x * y).sum();
-                assert!((sum - expected).abs() <= 1e-12 * rows as f64, "{sum} {expected}");
-            }
             let mut numbers = x.clone();
             each_row(&threads, [out.view_mut(), numbers.view_mut()], y.view(), |number, [first, second], y| {
                 first.copy_from_slice(y);
@@ -629,19 +431,7 @@ mod tests {
             assert_eq!(out, y);
             assert!(numbers.rows().into_iter().enumerate().all(|(i, row)| row.iter().all(|&x| x == i as f64)));
             let flat = [&x, &y].map(|matrix| matrix.as_slice().unwrap());
-            let product = |threads| sum_of_pairs(threads, flat[0], flat[1], |x, y| x * y);
-            let expected = (&x * &y).sum();
-            assert!((product(&threads) - expected).abs() <= 1e-12 * x.len() as f64, "{expected}");
-            assert_eq!(product(&threads), product(&Threads::ONE), "bits of a product at {count} threads");
             check_runs(&threads, flat);
-            let double = |rows: Range<usize>, piece: &mut [f64]| {
-                assert_eq!(piece.len(), rows.len() * columns);
-                piece.iter_mut().for_each(|x| *x *= 2.0);
-                rows.map(|row| row as f64).sum()
-            };
-            out.assign(&x);
-            let sum = map_rows_sum(&threads, [rows, columns], Some(out.view_mut()), double);
-            assert_eq!((sum, &out), ((rows * (rows - 1) / 2) as f64, &x.mapv(|x| 2.0 * x)));
             let indices: Vec<u32> = (0..rows as u32).rev().collect();
             let row_of =
                 |index: u32, row: &mut [f64]| row.iter_mut().zip(x.row(index as usize)).for_each(|(out, x)| *out = *x);
@@ -666,15 +456,6 @@ mod tests {
             let mut gradient = gradient.to_vec();
             gradient[place] = value;
             assert!(!update_runs(threads, &runs, &mut parameters.clone(), &gradient, [], |_| |p, g, []| (p - g, [])));
-        }
-    }
-
-    #[test]
-    fn sums_of_rows_of_any_length() {
-        for length in [0, 1, 31, 32, 33, 1000] {
-            let x: Vec<f64> = (0..length).map(|j| (j as f64 * 0.3).sin()).collect();
-            let expected: f64 = x.iter().map(|x| x * x).sum();
-            assert!((sum_of(&x, &x, |x, y| x * y) - expected).abs() < 1e-12 * length.max(1) as f64);
         }
     }
 

@@ -17,17 +17,16 @@ pub mod meter;
 mod peak;
 mod real;
 mod row;
+mod sums;
 mod threads;
 mod transpose;
 
-pub use elementwise::{
-    each_row, gather_rows, map, map_rows, map_rows_sum, prefetch, sum_of, sum_of_pairs, sum_rows, sum_rows_of, update,
-    update_runs, zip, zip_rows,
-};
+pub use elementwise::{each_row, gather_rows, map, map_rows, prefetch, update, update_runs, zip, zip_rows};
 pub use gemm::{Compute, Fused, Products, gemm};
 pub use isa::{Isa, IsaError};
 pub use meter::Work;
 pub use peak::{Bf16, Burst, fma_burst, memory_sweep};
 pub use real::Real;
 pub use row::{ROW_PRODUCT_COLUMNS, row_product};
+pub use sums::{map_rows_sum, sum_of, sum_of_pairs, sum_rows, sum_rows_of};
 pub use threads::Threads;
