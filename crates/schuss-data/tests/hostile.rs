@@ -1,15 +1,16 @@
 //! Thousands of damaged files: each is read or refused with a message, without a panic and without memory for bytes
 //! that are not there.
 
+mod common;
+
 use std::fs;
 use std::io::{Cursor, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use common::{damage, peak_memory};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use schuss::Result;
 use schuss_data::{Data, Task, read_idx_folder, read_npz};
 use tempfile::TempDir;
@@ -72,7 +73,7 @@ fn check(what: &str, bytes: Vec<u8>, wrap: Wrap, file_name: &str, read: Read) {
     read(bytes.clone()).unwrap().unwrap_or_else(|error| panic!("{what}, undamaged: {error}"));
     let mut refused = 0;
     for seed in 0..DAMAGES {
-        match read(damage(bytes.clone(), seed)) {
+        match read(damage(bytes.clone(), seed, usize::MAX)) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 refused += 1;
@@ -91,26 +92,6 @@ fn use_all(data: Data) -> Result<()> {
         .into_iter()
         .flatten()
         .try_for_each(|part| part.dataset().map(drop))
-}
-
-/// One to three bytes overwritten, often with those that are large in a header; or the end cut off.
-fn damage(mut bytes: Vec<u8>, seed: u64) -> Vec<u8> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut below = |bound: usize| rng.next_u64() as usize % bound;
-    if below(8) == 0 {
-        bytes.truncate(below(bytes.len()));
-        return bytes;
-    }
-    for _ in 0..=below(3) {
-        let at = below(bytes.len());
-        bytes[at] = match below(4) {
-            0 => 0xff,
-            1 => b'9',
-            2 => bytes[at] ^ 1 << below(8),
-            _ => below(256) as u8,
-        };
-    }
-    bytes
 }
 
 fn read_folder(folder: &Path) -> Result<Data> {
@@ -179,12 +160,4 @@ fn zip(members: &[(&str, Vec<u8>)], method: CompressionMethod) -> Vec<u8> {
         writer.write_all(bytes).unwrap();
     }
     writer.finish().unwrap().into_inner()
-}
-
-/// The most address space that this process ever had, reserved or used, where the system says so.
-fn peak_memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kilobytes << 10)
 }

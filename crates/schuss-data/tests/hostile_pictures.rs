@@ -1,13 +1,14 @@
 //! Thousands of damaged pictures: each is read or refused with a message, without a panic and without memory for pixels
 //! that are not there.
 
+mod common;
+
 use std::fs;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use common::{damage, peak_memory};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use schuss_data::{OpenOptions, read_picture_folder};
 use tempfile::TempDir;
 
@@ -51,7 +52,7 @@ fn check(format: ImageFormat) {
     assert_eq!(data.image_shape, Some(vec![12, 16, 3]));
     let mut refused = 0;
     for seed in 0..DAMAGES {
-        let damaged = damage(bytes.clone(), seed);
+        let damaged = damage(bytes.clone(), seed, 64);
         match read(&damaged, false) {
             Ok(Ok(data)) => assert_eq!(data.image_shape, Some(vec![12, 16, 3])),
             Ok(Err(error)) => {
@@ -65,33 +66,4 @@ fn check(format: ImageFormat) {
         }
     }
     assert!(refused > DAMAGES / 20, "{format:?}: only {refused} of {DAMAGES} damaged files were refused");
-}
-
-/// One to three bytes overwritten, mostly near the beginning; or the end cut off.
-fn damage(mut bytes: Vec<u8>, seed: u64) -> Vec<u8> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut below = |bound: usize| rng.next_u64() as usize % bound;
-    if below(8) == 0 {
-        bytes.truncate(below(bytes.len()));
-        return bytes;
-    }
-    for _ in 0..=below(3) {
-        let end = if below(2) == 0 { bytes.len().min(64) } else { bytes.len() };
-        let at = below(end);
-        bytes[at] = match below(4) {
-            0 => 0xff,
-            1 => b'9',
-            2 => bytes[at] ^ 1 << below(8),
-            _ => below(256) as u8,
-        };
-    }
-    bytes
-}
-
-/// The most address space that this process ever had, reserved or used, where the system says so.
-fn peak_memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kilobytes << 10)
 }
