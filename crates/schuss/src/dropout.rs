@@ -25,9 +25,18 @@ pub struct Dropout {
     pub rate: f64,
 }
 
+/// Parts of which a rate is some.
+const LEVELS: f64 = 65536.0;
+
 impl Dropout {
-    /// Overwrites `a` with the layer's output for the batch `x`, and in training `k` with what x was multiplied with.
-    /// `layer` tells dropouts of one network apart.
+    /// The draws below which an element is dropped, and 1/(1 - rate).
+    fn dropped_and_kept<T: Real>(&self) -> (u16, T) {
+        let dropped = (self.rate * LEVELS).round().min(LEVELS - 1.0);
+        (dropped as u16, T::from_f64(LEVELS / (LEVELS - dropped)))
+    }
+
+    /// Overwrites `a` with the layer's output for the batch `x`, and in training `k`, unless it has no columns, with what
+    /// x was multiplied with. `layer` tells dropouts of one network apart.
     pub(crate) fn forward<T: Real>(
         &self,
         threads: &Threads,
@@ -37,52 +46,66 @@ impl Dropout {
         k: ArrayViewMut2<T>,
         mut a: ArrayViewMut2<T>,
     ) {
-        const LEVELS: f64 = 65536.0;
         let Pass::Training { seed, step, first_row } = pass else { return a.assign(&x) };
-        let dropped = (self.rate * LEVELS).round().min(LEVELS - 1.0);
-        let kept = T::from_f64(LEVELS / (LEVELS - dropped));
-        let dropped = dropped as u16;
+        let (dropped, kept) = self.dropped_and_kept::<T>();
         let draws = Stream::new(seed, Purpose::Dropout, step);
         each_row(
             threads,
             [k, a],
             x,
             #[inline(always)]
-            |row, [k, a], x| {
+            |row, [mut k, a], x| {
                 // Two draws a word; every row begins with a block of its own.
-                let words = k.len().div_ceil(2).next_multiple_of(16) as u64;
+                let words = x.len().div_ceil(2).next_multiple_of(16) as u64;
                 let mut draws = draws.at(layer as u64, (first_row + row) as u64 * words);
                 let mut bytes = [0; 1024];
-                for ((k, a), x) in k.chunks_mut(512).zip(a.chunks_mut(512)).zip(x.chunks(512)) {
-                    let bytes = &mut bytes[..2 * k.len()];
+                for (a, x) in a.chunks_mut(512).zip(x.chunks(512)) {
+                    let bytes = &mut bytes[..2 * x.len()];
                     draws.fill(bytes);
-                    for (k, draw) in k.iter_mut().zip(bytes.as_chunks::<2>().0) {
-                        *k = if u16::from_le_bytes(*draw) < dropped { T::ZERO } else { kept };
-                    }
-                    a.iter_mut().zip(k.iter().zip(x)).for_each(|(a, (&k, &x))| *a = k * x);
+                    let draws = bytes.as_chunks::<2>().0.iter().map(|draw| u16::from_le_bytes(*draw));
+                    let factors = draws.map(|draw| if draw < dropped { T::ZERO } else { kept });
+                    a.iter_mut().zip(x.iter().zip(factors.clone())).for_each(|(a, (&x, k))| *a = x * k); // a = x ⊙ k
+                    let to_keep = k.split_off_mut(..x.len()).unwrap_or_default();
+                    to_keep.iter_mut().zip(factors).for_each(|(to_keep, k)| *to_keep = k);
                 }
             },
         );
     }
 
-    /// Overwrites `dx` with ∂L/∂x for `d` = ∂L/∂a.
+    /// Overwrites `dx` with ∂L/∂x for `d` = ∂L/∂a, or with what comes back through a ReLU whose output x is: such an x is
+    /// positive and kept where `a` is positive, so that k is not needed.
+    #[expect(clippy::too_many_arguments, reason = "the terms of the formulas")]
     pub(crate) fn backward<T: Real>(
         &self,
         threads: &Threads,
         pass: Pass,
         k: ArrayView2<T>,
+        a: ArrayView2<T>,
         d: ArrayViewMut2<T>,
         mut dx: ArrayViewMut2<T>,
+        is_after_relu: bool,
     ) {
-        if pass == Pass::Inference {
-            return dx.assign(&d);
+        let is_training = pass != Pass::Inference;
+        let kept = if is_training { self.dropped_and_kept::<T>().1 } else { T::ONE };
+        match is_after_relu {
+            true => each_row(
+                threads,
+                [dx, d],
+                a,
+                #[inline(always)]
+                |_, [dx, d], a| {
+                    let terms = d.iter().zip(a);
+                    dx.iter_mut().zip(terms).for_each(|(dx, (&d, &a))| *dx = if a > T::ZERO { d * kept } else { T::ZERO });
+                },
+            ),
+            false if is_training => each_row(
+                threads,
+                [dx, d],
+                k,
+                #[inline(always)]
+                |_, [dx, d], k| dx.iter_mut().zip(d.iter().zip(k)).for_each(|(dx, (&d, &k))| *dx = d * k), // dx = da ⊙ k
+            ),
+            false => dx.assign(&d),
         }
-        each_row(
-            threads,
-            [dx, d],
-            k,
-            #[inline(always)]
-            |_, [dx, d], k| dx.iter_mut().zip(d.iter().zip(k)).for_each(|(dx, (&d, &k))| *dx = d * k), // dx = da ⊙ k
-        );
     }
 }

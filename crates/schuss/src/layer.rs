@@ -91,11 +91,11 @@ impl Layer {
         }
     }
 
-    /// Columns of [`LayerMemory::kept`].
-    pub(crate) fn kept_columns(&self) -> usize {
+    /// Columns of [`LayerMemory::kept`], for a layer whose backward [goes back through a ReLU](Self::fuses), too, or not.
+    pub(crate) fn kept_columns(&self, is_after_relu: bool) -> usize {
         match self {
             Self::Dense(_) | Self::Residual(_) => 0,
-            Self::Dropout(dropout) => dropout.features,
+            Self::Dropout(dropout) => if is_after_relu { 0 } else { dropout.features },
             Self::Norm(norm) => norm.kept_columns(),
         }
     }
@@ -155,11 +155,12 @@ impl Layer {
                 norm.backward(threads, pass, parameters, kept, z, a, d, gradient, dx.map(|(dx, _)| dx));
             }
             Self::Dropout(dropout) => {
-                if let Some((dx, _)) = dx {
-                    dropout.backward(threads, pass, kept.view(), d, dx);
+                if let Some((dx, fused)) = dx {
+                    let is_after_relu = matches!(fused, Fused::ReluMask(_));
+                    dropout.backward(threads, pass, kept.view(), a, d, dx, is_after_relu);
                 }
             }
-            Self::Residual(residual) => dx.into_iter().for_each(|(dx, _)| residual.backward(d.view(), dx)),
+            Self::Residual(residual) => dx.into_iter().for_each(|(dx, _)| residual.backward(threads, d.view(), dx)),
         }
     }
 
@@ -168,8 +169,8 @@ impl Layer {
         if let Self::Residual(residual) = self { Some(residual.from) } else { None }
     }
 
-    /// Whether its backward can do more with `dx` than write it.
+    /// Whether its backward can do more with `dx` than write it: go back through the activation of the layer before.
     pub(crate) fn fuses(&self) -> bool {
-        matches!(self, Self::Dense(_))
+        matches!(self, Self::Dense(_) | Self::Dropout(_))
     }
 }

@@ -505,10 +505,9 @@ impl<T: Real> Network<T> {
             let (x, dx) = match before.last_mut() {
                 Some(previous) if i == last_to_do && d_input.is_none() => (&previous.a, None),
                 Some(previous) => {
-                    // What the product with W can do of the layer before's f′, that layer need not.
+                    // What this layer's backward can do of the layer before's f′, that layer need not.
                     let f = self.layers[i - 1].activation();
-                    let is_shared = self.residuals_from(i - 1).next().is_some();
-                    let (fused, left) = match layer.fuses() && !is_shared {
+                    let (fused, left) = match self.fuses(i) {
                         true => f.fuse_chain(first_rows(&previous.a, rows)),
                         false => (Fused::Nothing, f),
                     };
@@ -525,6 +524,16 @@ impl<T: Real> Network<T> {
                 }
             }
         }
+    }
+
+    /// Whether the backward of layer `i` takes over what it can of the derivative of the layer before's activation.
+    fn fuses(&self, i: usize) -> bool {
+        i > 0 && self.layers[i].fuses() && self.residuals_from(i - 1).next().is_none()
+    }
+
+    /// Whether the backward of layer `i` goes back through a ReLU of the layer before, too.
+    pub(crate) fn fuses_relu(&self, i: usize) -> bool {
+        self.fuses(i) && self.layers[i - 1].activation() == Activation::Relu
     }
 
     /// The residual connections that come from layer `i`.

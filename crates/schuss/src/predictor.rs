@@ -70,7 +70,7 @@ impl<T: Real> Predictor<T> {
             Layer::Dense(dense) => {
                 Stage::Dense(TransposedLayer::new(dense.views(context.parameters), dense.activation))
             }
-            other => Stage::Other(LayerMemory::new(other, 1)),
+            other => Stage::Other(LayerMemory::new(other, false, 1)),
         });
         let layers = layers.collect();
         let input = Array2::from_elem((1, network.inputs()), T::ZERO);

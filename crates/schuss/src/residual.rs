@@ -28,19 +28,24 @@ impl Residual {
         s: ArrayView2<T>,
         mut a: ArrayViewMut2<T>,
     ) {
-        a.assign(&x);
+        copy(threads, x, a.view_mut());
         add(threads, a, s);
     }
 
     /// Overwrites `dx` with ∂L/∂x = ∂L/∂a.
-    pub(crate) fn backward<T: Real>(&self, d: ArrayView2<T>, mut dx: ArrayViewMut2<T>) {
-        dx.assign(&d);
+    pub(crate) fn backward<T: Real>(&self, threads: &Threads, d: ArrayView2<T>, dx: ArrayViewMut2<T>) {
+        copy(threads, d, dx);
     }
 
     /// Adds ∂L/∂s = ∂L/∂a to what came to s by the other way.
     pub(crate) fn backward_skipped<T: Real>(threads: &Threads, d: ArrayView2<T>, ds: ArrayViewMut2<T>) {
         add(threads, ds, d);
     }
+}
+
+/// `y = x`
+fn copy<T: Real>(threads: &Threads, x: ArrayView2<T>, y: ArrayViewMut2<T>) {
+    zip_rows(threads, y, x, |y, x| y.copy_from_slice(x));
 }
 
 /// `y += x`

@@ -51,14 +51,14 @@ pub(crate) struct LayerMemory<T> {
 }
 
 impl<T: Real> LayerMemory<T> {
-    pub(crate) fn new(layer: &Layer, capacity: usize) -> Self {
+    pub(crate) fn new(layer: &Layer, is_after_relu: bool, capacity: usize) -> Self {
         let matrix = |rows, columns| Array2::from_elem((rows, columns), T::ZERO);
         let columns = layer.outputs();
         Self {
             z: matrix(if layer.activation().keeps_logits() { capacity } else { 0 }, columns),
             a: matrix(capacity, columns),
             d: matrix(capacity, columns),
-            kept: matrix(capacity, layer.kept_columns()),
+            kept: matrix(capacity, layer.kept_columns(is_after_relu)),
             moments: vec![T::ZERO; layer.moments()],
         }
     }
@@ -67,10 +67,11 @@ impl<T: Real> LayerMemory<T> {
 impl<T: Real> Workspace<T> {
     /// Memory for passes of `network` over up to `capacity` rows.
     pub fn new(network: &Network<T>, capacity: usize, threads: &Threads) -> Self {
+        let memory = |(i, layer)| LayerMemory::new(layer, network.fuses_relu(i), capacity);
         Self {
             compute: Compute::from(threads),
             input: Array2::from_elem((capacity, network.inputs()), T::ZERO),
-            layers: network.layers().iter().map(|layer| LayerMemory::new(layer, capacity)).collect(),
+            layers: network.layers().iter().enumerate().map(memory).collect(),
             gradient: vec![T::ZERO; network.parameters().len()],
             rows: 0,
             pass: Pass::Inference,

@@ -229,6 +229,11 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         self.state.step
     }
 
+    /// ∂L/∂parameters of the last step.
+    pub fn gradient(&self) -> &[T] {
+        self.trainer.workspace().gradient()
+    }
+
     /// The model as it is now.
     pub fn model(&self) -> &Model<T> {
         self.trainer.model
