@@ -1,13 +1,17 @@
 //! The command `schuss`: flags to settings to the library; messages and exit codes live here.
 #![forbid(unsafe_code)]
 
+mod baselines;
+mod board;
 mod commands;
+mod curve;
 mod events;
 mod failure;
 mod meter;
 mod options;
 mod plan;
 mod progress;
+mod report;
 mod reporter;
 mod run_folder;
 mod values;

@@ -107,7 +107,7 @@ pub struct Options {
     pub new_head: Option<bool>,
 
     /// What training makes small: cross-entropy, mse, binary-cross-entropy, mae, huber[:DELTA], quantile[:LEVEL,...],
-    /// poisson
+    /// poisson; DELTA is in the unit of the scaled targets, which are standardised unless --scale none
     #[arg(long, value_name = "LOSS", value_parser = loss, help_heading = "Loss")]
     pub loss: Option<String>,
 
@@ -156,6 +156,18 @@ pub struct Options {
     /// Nesterov's momentum, of sgd, muon
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Optimiser")]
     pub nesterov: Option<bool>,
+
+    /// Decay of the mean square of the gradient, of rmsprop
+    #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = share, help_heading = "Optimiser")]
+    pub decay: Option<f64>,
+
+    /// Divide by the deviation of the gradient in place of its size, of rmsprop
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Optimiser")]
+    pub centered: Option<bool>,
+
+    /// Iterations that make a step orthogonal, of muon
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count, help_heading = "Optimiser")]
+    pub newton_schulz_steps: Option<usize>,
 
     /// Decay of the mean gradient, of adam and its like
     #[arg(long, value_name = "X", allow_hyphen_values = true, value_parser = share, help_heading = "Optimiser")]
@@ -276,6 +288,16 @@ impl Options {
         names.filter_map(|name| Some(line(name, table.remove(name)?))).collect()
     }
 
+    /// The settings that are set, in the order of the help, each as text.
+    pub fn in_words(&self) -> Vec<(String, String)> {
+        let mut table = self.table();
+        let command = Self::augment_args(Command::new("settings"));
+        let names: Vec<_> =
+            command.get_arguments().map(|argument| argument.get_long().unwrap_or("data").to_string()).collect();
+        let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), String::from);
+        names.into_iter().filter_map(|name| Some((name.clone(), text(table.remove(&name)?)))).collect()
+    }
+
     /// The names of the settings that are set.
     pub fn names(&self) -> Vec<String> {
         self.table().into_iter().map(|(name, _)| name).collect()
@@ -342,20 +364,31 @@ impl Options {
         options.map_err(|error| wrong(explain(&error)))
     }
 
+    /// The optimiser's constants that are set, by name; a flag is 0 or 1.
+    pub fn constants(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let flag = |is_set: bool| f64::from(u8::from(is_set));
+        let constants = [
+            ("momentum", self.momentum),
+            ("nesterov", self.nesterov.map(flag)),
+            ("decay", self.decay),
+            ("centered", self.centered.map(flag)),
+            ("newton-schulz-steps", self.newton_schulz_steps.map(|steps| steps as f64)),
+            ("beta1", self.beta1),
+            ("beta2", self.beta2),
+            ("epsilon", self.epsilon),
+            ("history", self.history.map(|history| history as f64)),
+        ];
+        constants.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
+
     /// Fails where two settings contradict each other, whatever the data.
     pub fn check(&self) -> Result<()> {
         let optimizer = self.optimizer.as_deref().unwrap_or("adam");
         let has =
             |name: &str| Optimizer::from_name(optimizer).is_ok_and(|o| o.constants().iter().any(|(n, _)| *n == name));
-        let constants = [
-            ("momentum", self.momentum.is_some()),
-            ("nesterov", self.nesterov == Some(true)),
-            ("beta1", self.beta1.is_some()),
-            ("beta2", self.beta2.is_some()),
-            ("epsilon", self.epsilon.is_some()),
-            ("history", self.history.is_some()),
-        ];
-        if let Some((name, _)) = constants.into_iter().find(|(name, is_set)| *is_set && !has(name)) {
+        // A flag that is off asks for nothing.
+        let asks = |(name, value): &(&str, f64)| *value != 0.0 || !matches!(*name, "nesterov" | "centered");
+        if let Some((name, _)) = self.constants().find(|constant| asks(constant) && !has(constant.0)) {
             let owners: Vec<_> =
                 Optimizer::ALL.into_iter().filter(|o| o.constants().iter().any(|(n, _)| *n == name)).collect();
             let owners: Vec<_> = owners.into_iter().map(Optimizer::name).collect();
@@ -364,6 +397,20 @@ impl Options {
                 &format!("--optimizer {optimizer}"),
                 &format!("{optimizer} has none; {} have", owners.join(", ")),
             );
+        }
+        let is_linear = self.hidden.as_ref().is_some_and(|hidden| hidden.0.is_empty());
+        let of_hidden = [
+            ("--dropout", self.dropout.is_some_and(|rate| rate > 0.0)),
+            ("--norm", self.norm.as_deref().is_some_and(|norm| norm != "none")),
+        ];
+        if let (true, Some((what, _))) = (is_linear, of_hidden.into_iter().find(|(_, is_set)| *is_set)) {
+            return contradiction(what, "--hidden none", "it stands behind hidden layers");
+        }
+        if let (Some(true), Some(hidden)) = (self.residual, &self.hidden)
+            && !hidden.0.windows(2).any(|sizes| sizes[0] == sizes[1])
+        {
+            let reason = "it needs a hidden layer of the size of the one before it";
+            return contradiction("--residual", &format!("--hidden {hidden}"), reason);
         }
         let has_no_valid = self.valid.as_deref() == Some("0");
         let chooses = [

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use schuss::{
-    Activation, Augment, Clip, Dataset, Evaluation, Features, Init, Keep, Layer, Loss, Mlp, Model, ModelFile, Network,
+    Activation, Augment, Clip, Dataset, Evaluate, Features, Init, Keep, Layer, Loss, Mlp, Model, ModelFile, Network,
     NormKind, OnDivergence, Optimizer, Order, Pace, Precision, Products, Real, Scaling, Settings, Targets, Task,
     WarmUp,
 };
@@ -18,6 +18,8 @@ use crate::values::Hidden;
 pub struct Plan {
     /// Every setting.
     pub options: Options,
+    /// The names of those that were asked for.
+    pub asked: Vec<String>,
     /// What was chosen, and why; a line each.
     pub reasons: Vec<String>,
     file: Option<ModelFile>,
@@ -46,6 +48,7 @@ impl Plan {
         };
         let features = data.train.features.view();
         let mut plan = Self {
+            asked: options.names(),
             reasons: Vec::new(),
             file,
             task,
@@ -195,7 +198,15 @@ impl Plan {
         }
         let optimizer = Optimizer::from_name(&optimizer).map_err(Failure::usage)?;
         options.weight_decay.get_or_insert(optimizer.default_weight_decay());
-        options.warm_up.get_or_insert(0);
+        let warm_up = *options.warm_up.get_or_insert(0);
+        let steps_of_epochs = options.epochs.map(|epochs| epochs.saturating_mul(rows.div_ceil(batch_size)));
+        let steps = [options.steps, steps_of_epochs].into_iter().flatten().min();
+        if let Some(steps) = steps.filter(|steps| *steps <= warm_up && warm_up > 0) {
+            return Err(Failure::Usage(format!(
+                "--warm-up {warm_up}: the run has {steps} steps and would end before the learning rate is reached; warm up \
+                 for fewer, or make more of them with --epochs or --steps"
+            )));
+        }
         options.accumulate.get_or_insert(1);
         options.label_smoothing.get_or_insert(0.0);
         options.mixup.get_or_insert(0.0);
@@ -217,11 +228,7 @@ impl Plan {
         }
         options.evaluate.get_or_insert_with(|| if has_length { "at-end" } else { "each-epoch" }.into());
         options.seed.get_or_insert(0);
-        options.task.get_or_insert_with(|| match self.task {
-            Task::Classification { .. } => "classification".into(),
-            Task::MultiLabel { .. } => "multi-label".into(),
-            Task::Regression => "regression".into(),
-        });
+        options.task.get_or_insert_with(|| task_name(self.task).into());
         Ok(())
     }
 
@@ -368,7 +375,7 @@ impl Plan {
             class_weights: self.class_weights(train)?,
             accumulate: chosen(&options.accumulate),
             seed,
-            evaluation: if is_at_end { Evaluation::AtEnd } else { Evaluation::EachEpoch },
+            evaluation: if is_at_end { Evaluate::AtEnd } else { Evaluate::EachEpoch },
             test_at_end: chosen(&options.test_at_end),
             keep: if chosen(&options.keep) == "best" { Keep::Best } else { Keep::Last },
             patience: options.patience,
@@ -384,18 +391,11 @@ impl Plan {
     fn optimizer(&self) -> Result<Optimizer> {
         let options = &self.options;
         let optimizer = Optimizer::from_name(&chosen(&options.optimizer)).map_err(Failure::usage)?;
-        let constants = [
-            ("momentum", options.momentum),
-            ("nesterov", options.nesterov.map(|is_set| f64::from(u8::from(is_set)))),
-            ("beta1", options.beta1),
-            ("beta2", options.beta2),
-            ("epsilon", options.epsilon),
-            ("history", options.history.map(|history| history as f64)),
-        ];
-        let set = constants.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        set.filter(|(name, value)| *name != "nesterov" || *value != 0.0)
-            .try_fold(optimizer, |optimizer, (name, value)| optimizer.with(name, value))
-            .map_err(Failure::usage)
+        // A flag that is off needs no optimiser that has it.
+        let is_off = |(name, value): &(&str, f64)| *value == 0.0 && matches!(*name, "nesterov" | "centered");
+        let has = |name: &str| optimizer.constants().iter().any(|(known, _)| *known == name);
+        let mut set = options.constants().filter(|constant| !is_off(constant) || has(constant.0));
+        set.try_fold(optimizer, |optimizer, (name, value)| optimizer.with(name, value)).map_err(Failure::usage)
     }
 
     /// What each class counts.
@@ -425,6 +425,15 @@ impl Plan {
                 Ok(weights)
             }
         }
+    }
+}
+
+/// A task as `--task` has it.
+pub fn task_name(task: Task) -> &'static str {
+    match task {
+        Task::Classification { .. } => "classification",
+        Task::MultiLabel { .. } => "multi-label",
+        Task::Regression => "regression",
     }
 }
 

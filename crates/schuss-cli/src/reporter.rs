@@ -1,18 +1,21 @@
 //! What a run says: JSON lines, or text for a person.
 
+use std::path::Path;
 use std::time::Instant;
 
-use schuss::{Event, Isa, Measured, Metrics, Model, Products, Real, Scores, Summary, Threads};
+use schuss::{Event, Isa, Measured, Metrics, Model, Products, Real, Summary, Threads};
 use schuss_data::Data;
 use schuss_kernels::meter::skipped;
 use schuss_kernels::{Bf16, Burst};
 use serde_json::{Value, json};
 
+use crate::curve::curve;
 use crate::events;
 use crate::events::say;
 use crate::meter::{Clocked, Spent, describe, parts};
 use crate::plan::Plan;
 use crate::progress;
+use crate::report::{Findings, amount, plain};
 
 /// Tells of a run.
 pub struct Reporter<'a> {
@@ -36,7 +39,12 @@ pub struct Reporter<'a> {
     peak: fn(&Threads) -> f64,
     clocked: Option<Clocked>,
     spent: Spent,
+    /// Of training and of validation or test data, epoch by epoch.
+    losses: Vec<[f64; 2]>,
 }
+
+/// Measures that a person sees at the end of a run, what there is of them; the report has them all.
+const MEASURES: [&str; 9] = ["accuracy", "exact", "f1_macro", "roc_auc", "log_loss", "rmse", "mae", "r2", "pinball"];
 
 impl<'a> Reporter<'a> {
     pub fn new<T: Real + Burst>(
@@ -77,32 +85,39 @@ impl<'a> Reporter<'a> {
             peak: if is_bf16 { crate::meter::peak::<Bf16> } else { crate::meter::peak::<T> },
             clocked: None,
             spent: Spent::default(),
+            losses: Vec::new(),
         }
     }
 
-    pub fn start<T: Real>(&self, model: &Model<T>) {
+    /// Says how the run begins; the event, with the names of the settings that were asked for.
+    pub fn start<T: Real>(&self, model: &Model<T>) -> Value {
         let threads = self.threads;
         let rows = |examples: &schuss_data::Examples| examples.targets.view().rows();
         let (train, test) = (rows(&self.data.train), self.data.test.as_ref().map(rows));
-        if self.json {
-            let mut start = json!({
-                "event": "start",
-                "data": self.data.name,
-                "rows": train,
-                "sizes": model.network.sizes(),
-                "parameters": model.network.parameters().len(),
-                "settings": serde_json::to_value(&self.plan.options).unwrap_or(Value::Null),
-                "chosen": self.plan.reasons,
-                "threads": threads.count(),
-                "isa": Isa::current().name(),
-                "products": self.products::<T>(),
-            });
-            if let Some(test) = test {
-                start["rows_test"] = test.into();
-            }
-            events::print(&start);
-            return;
+        let mut start = json!({
+            "event": "start",
+            "data": self.data.name,
+            "rows": train,
+            "sizes": model.network.sizes(),
+            "parameters": model.network.parameters().len(),
+            "settings": serde_json::to_value(&self.plan.options).unwrap_or(Value::Null),
+            "chosen": self.plan.reasons,
+            "threads": threads.count(),
+            "isa": Isa::current().name(),
+            "products": self.products::<T>(),
+        });
+        if let Some(test) = test {
+            start["rows_test"] = test.into();
         }
+        match self.json {
+            true => events::print(&start),
+            false => self.say_start(model, train, test),
+        }
+        start["asked"] = json!(self.plan.asked);
+        start
+    }
+
+    fn say_start<T: Real>(&self, model: &Model<T>, train: usize, test: Option<usize>) {
         let origin = if self.data.test_is_split { "a fixed 20 % of the rows, split off" } else { "the data's own" };
         let test = test.map_or("no test rows".into(), |rows| format!("{rows} test rows ({origin})"));
         say!("{}: {train} training rows, {test}", self.data.name);
@@ -119,7 +134,7 @@ impl<'a> Reporter<'a> {
             say!("chosen: {reason}");
         }
         let products = self.products::<T>();
-        say!("{} threads, {}, {}, {products} products", threads.count(), Isa::current().name(), T::NAME);
+        say!("{} threads, {}, {}, {products} products", self.threads.count(), Isa::current().name(), T::NAME);
     }
 
     /// The event to record, if it is one.
@@ -173,6 +188,8 @@ impl<'a> Reporter<'a> {
             }
             Event::Epoch { epoch, train, valid, test } => {
                 let measured = Measured { train, valid, test };
+                let loss = |metrics: Option<Metrics>| metrics.map_or(f64::NAN, |metrics| metrics.loss);
+                self.losses.push([loss(train), loss(valid.or(test))]);
                 let line = events::epoch(epoch, measured, self.epoch_seconds);
                 if self.json {
                     events::print(&line);
@@ -234,7 +251,7 @@ impl<'a> Reporter<'a> {
         (value, text)
     }
 
-    pub fn done(&self, done: &Value, summary: &Summary, speed: &str) {
+    pub fn done(&self, done: &Value, summary: &Summary, speed: &str, report: Option<(&Findings, &Path)>) {
         if self.json {
             return events::print(done);
         }
@@ -244,20 +261,50 @@ impl<'a> Reporter<'a> {
             let reason = if is_best { "the best by validation" } else { "the last with finite numbers" };
             say!("the model has the parameters of epoch {}, {reason} (-1: before training)", summary.kept_epoch);
         }
-        for (name, metrics) in [("validation", summary.measured.valid), ("test", summary.measured.test)] {
-            metrics.into_iter().for_each(|metrics| say!("{name} {}", score(metrics)));
+        self.say_curves();
+        if let Some((findings, _)) = report {
+            say_findings(findings);
         }
         say!("weights_sha256 {}", done["weights_sha256"].as_str().unwrap_or_default());
         say!("model: {}", done["model"].as_str().unwrap_or_default());
+        if let Some((_, path)) = report {
+            say!("report: {}", path.display());
+        }
+    }
+    /// What the second column of the losses is.
+    fn judged_loss(&self) -> &'static str {
+        if self.data.valid.is_some() { "validation loss" } else { "test loss" }
+    }
+
+    /// The losses over the epochs, side by side.
+    fn say_curves(&self) {
+        let column = |part: usize| self.losses.iter().map(|losses| losses[part]).collect::<Vec<f64>>();
+        let curves = [("training loss", curve(&column(0))), (self.judged_loss(), curve(&column(1)))];
+        let curves: Vec<_> = curves.into_iter().filter_map(|(name, curve)| Some((name, curve?))).collect();
+        let Some((_, (first, _))) = curves.first() else { return };
+        let head = |name: &str, is_logarithmic: bool| {
+            format!("{:>10}{:<30}", "", format!("{name}{}", if is_logarithmic { ", logarithmic" } else { "" }))
+        };
+        let heads: Vec<_> = curves.iter().map(|(name, (_, is_logarithmic))| head(name, *is_logarithmic)).collect();
+        say!("{}", heads.concat().trim_end());
+        for row in 0..first.len() {
+            let lines: Vec<_> = curves.iter().map(|(_, (lines, _))| lines[row].as_str()).collect();
+            say!("{}", lines.concat());
+        }
     }
 }
 
-fn score(metrics: Metrics) -> String {
-    match metrics.scores {
-        Scores::Classification { accuracy, .. } => format!("accuracy {:.2} %", 100.0 * accuracy),
-        Scores::MultiLabel { accuracy, exact, .. } => {
-            format!("accuracy {:.2} % of the labels, {:.2} % of the rows", 100.0 * accuracy, 100.0 * exact)
-        }
-        Scores::Regression { rmse, mae, r2 } => format!("rmse {rmse:.4}, mae {mae:.4}, R² {r2:.4}"),
+/// How good the model is, beside what it is compared with.
+fn say_findings(findings: &Findings) {
+    let seen = if findings.part == "training" { "learned from" } else { "not learned from" };
+    say!("{} {} rows, {seen}:", findings.rows, findings.part);
+    for measure in findings.measures.iter().filter(|measure| MEASURES.contains(&measure.key)) {
+        say!("  {:<18} {}", measure.name, amount(measure));
     }
+    for baseline in &findings.run.baselines {
+        let value = baseline.metrics.first().and_then(|metric| metric.value).zip(findings.measures.first());
+        let value = value.map_or("not defined".into(), |(value, main)| plain(value, main));
+        say!("  {:<18} {value}", baseline.name);
+    }
+    findings.run.warnings.iter().for_each(|warning| say!("warning: {warning}"));
 }

@@ -1,4 +1,5 @@
-//! The folder of a run: config.toml, metrics.jsonl, model.safetensors, and while it is under way its checkpoint.
+//! The folder of a run: config.toml, metrics.jsonl, details.jsonl, model.safetensors, report.html, and while it is under
+//! way its checkpoint.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -12,18 +13,58 @@ use crate::options::Options;
 
 const MODEL: &str = "model.safetensors";
 const METRICS: &str = "metrics.jsonl";
+const DETAILS: &str = "details.jsonl";
+const CONFIG: &str = "config.toml";
+const REPORT: &str = "report.html";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 
 /// An open run folder.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    metrics: Option<File>,
-    /// Lines of the metrics.
-    lines: usize,
-    /// The metrics up to a checkpoint.
-    kept: String,
+    /// Epochs and the end.
+    metrics: Log,
+    /// What the report shows beside them: how the run began, and histograms of its weights and gradients.
+    details: Log,
     done: Option<Value>,
+}
+
+/// A file of JSON, a line at a time.
+#[derive(Debug)]
+struct Log {
+    path: PathBuf,
+    file: Option<File>,
+    /// Lines written.
+    lines: usize,
+    /// What there was up to a checkpoint.
+    kept: String,
+}
+
+impl Log {
+    fn create(path: PathBuf) -> Result<Self> {
+        let file = File::create(&path).map_err(|error| Failure::io("write", &path, error))?;
+        Ok(Self { path, file: Some(file), lines: 0, kept: String::new() })
+    }
+
+    /// The file with its first `lines`; nothing is changed yet.
+    fn resume(path: PathBuf, lines: usize) -> Result<Self> {
+        let kept: String = read_text(&path)?.split_inclusive('\n').take(lines).collect();
+        Ok(Self { path, file: None, lines: kept.lines().count(), kept })
+    }
+
+    /// Opens the file again: what came after the checkpoint comes again.
+    fn go_on(&mut self) -> Result<()> {
+        schuss::write_atomically(&self.path, self.kept.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(&self.path);
+        self.file = Some(file.map_err(|error| Failure::io("write", &self.path, error))?);
+        Ok(())
+    }
+
+    fn record(&mut self, event: &Value) -> Result<()> {
+        self.lines += 1;
+        let Some(file) = &mut self.file else { return Ok(()) };
+        writeln!(file, "{event}").map_err(|error| Failure::io("write", &self.path, error))
+    }
 }
 
 /// How far a run was when its state was written, beside that state.
@@ -38,12 +79,27 @@ pub struct Progress {
 /// What is written before the checkpoint itself.
 #[derive(Serialize, Deserialize)]
 struct Head {
+    /// Of the metrics, and of the details.
     lines: usize,
+    #[serde(default)]
+    details: usize,
     #[serde(flatten)]
     progress: Progress,
 }
 
 impl RunFolder {
+    /// Fails where the folder holds the state of a run that is not over, which would be lost.
+    pub fn check_free(path: &Path) -> Result<()> {
+        match path.join(CHECKPOINT).exists() {
+            true => Err(Failure::Usage(format!(
+                "--out {0}: a run there is not over; --resume {0} goes on with it, remove {CHECKPOINT} to give it up, or take \
+                 another folder",
+                path.display()
+            ))),
+            false => Ok(()),
+        }
+    }
+
     /// Makes the folder and writes the settings: `config.toml`, from which `train --config` repeats the run.
     pub fn create(path: PathBuf, options: &Options) -> Result<Self> {
         fs::create_dir_all(&path).map_err(|error| Failure::io("make the run folder", &path, error))?;
@@ -54,9 +110,9 @@ impl RunFolder {
         if !is_needed {
             remove(&path.join(MODEL))?;
         }
-        let metrics_path = path.join(METRICS);
-        let metrics = File::create(&metrics_path).map_err(|error| Failure::io("write", &metrics_path, error))?;
-        let folder = Self { path, metrics: Some(metrics), lines: 0, kept: String::new(), done: None };
+        remove(&path.join(REPORT))?;
+        let [metrics, details] = [METRICS, DETAILS].map(|name| Log::create(path.join(name)));
+        let folder = Self { path, metrics: metrics?, details: details?, done: None };
         folder.write_config(options)?;
         Ok(folder)
     }
@@ -64,32 +120,44 @@ impl RunFolder {
     /// The folder of a run that was interrupted, and its checkpoint, if there is one; nothing is changed yet.
     #[expect(clippy::type_complexity, reason = "the folder, and the state with what belongs to it")]
     pub fn resume(path: PathBuf) -> Result<(Self, Option<(Vec<u8>, Progress)>)> {
-        let read = |name: &str| match fs::read(path.join(name)) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Failure::io("read", &path.join(name), error)),
+        let state = path.join(CHECKPOINT);
+        let checkpoint = match fs::read(&state) {
+            Ok(bytes) => Some(split(&state, bytes)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Failure::io("read", &state, error)),
         };
-        let text = String::from_utf8_lossy(&read(METRICS)?.unwrap_or_default()).into_owned();
-        let checkpoint = read(CHECKPOINT)?.map(|bytes| split(&path.join(CHECKPOINT), bytes)).transpose()?;
-        let done = text.lines().last().and_then(|line| serde_json::from_str::<Value>(line).ok());
         let is_over = |line: &Value| line["event"] == "done" && line["interrupted"] != true;
-        let done = done.filter(|line| is_over(line) && path.join(MODEL).is_file());
-        let lines = checkpoint.as_ref().map_or(0, |(head, _)| head.lines);
-        let kept = text.split_inclusive('\n').take(lines).collect();
+        let done = Self::metrics_of(&path)?.pop().filter(|line| is_over(line) && path.join(MODEL).is_file());
+        let [lines, details] = checkpoint.as_ref().map_or([0, 0], |(head, _)| [head.lines, head.details]);
+        let [metrics, details] =
+            [(METRICS, lines), (DETAILS, details)].map(|(name, n)| Log::resume(path.join(name), n));
         let checkpoint = checkpoint.map(|(head, bytes)| (bytes, head.progress));
-        Ok((Self { path, metrics: None, lines, kept, done }, checkpoint))
+        Ok((Self { path, metrics: metrics?, details: details?, done }, checkpoint))
     }
 
-    /// Opens the metrics of a run that goes on: what came after its checkpoint comes again.
+    /// Opens the files of a run that goes on.
     pub fn go_on(&mut self) -> Result<()> {
-        if self.metrics.is_none() {
+        if self.metrics.file.is_none() {
             remove_parts(&self.path);
-            let path = self.path.join(METRICS);
-            schuss::write_atomically(&path, self.kept.as_bytes())?;
-            let metrics = OpenOptions::new().append(true).open(&path);
-            self.metrics = Some(metrics.map_err(|error| Failure::io("write", &path, error))?);
+            self.metrics.go_on()?;
+            self.details.go_on()?;
         }
         Ok(())
+    }
+
+    /// The settings of the run of this folder.
+    pub fn config_of(path: &Path) -> Result<Options> {
+        Options::read(&path.join(CONFIG))
+    }
+
+    /// The lines of its metrics.
+    pub fn metrics_of(path: &Path) -> Result<Vec<Value>> {
+        Ok(json_lines(&read_text(&path.join(METRICS))?))
+    }
+
+    /// The lines of its details.
+    pub fn details_of(path: &Path) -> Result<Vec<Value>> {
+        Ok(json_lines(&read_text(&path.join(DETAILS))?))
     }
 
     /// The last event of a run that is over.
@@ -106,7 +174,7 @@ impl RunFolder {
     pub fn write_config(&self, options: &Options) -> Result<()> {
         let config = options.to_toml();
         let header = "# Every setting of this run; `schuss train --config` with this file repeats it.\n";
-        Ok(schuss::write_atomically(&self.path.join("config.toml"), format!("{header}{config}").as_bytes())?)
+        Ok(schuss::write_atomically(&self.path.join(CONFIG), format!("{header}{config}").as_bytes())?)
     }
 
     /// `runs/<date>-<data>`, with a number behind it if there is one already.
@@ -120,14 +188,29 @@ impl RunFolder {
 
     /// Appends an event.
     pub fn record(&mut self, event: &Value) -> Result<()> {
-        self.lines += 1;
-        let Some(metrics) = &mut self.metrics else { return Ok(()) };
-        writeln!(metrics, "{event}").map_err(|error| Failure::io("write", &self.path.join(METRICS), error))
+        self.metrics.record(event)
+    }
+
+    /// Appends what the report shows beside the events.
+    pub fn record_detail(&mut self, detail: &Value) -> Result<()> {
+        self.details.record(detail)
+    }
+
+    /// Whether nothing was recorded yet.
+    pub fn is_new(&self) -> bool {
+        self.details.lines == 0
+    }
+
+    /// Writes the report; where it is.
+    pub fn write_report(&self, html: &str) -> Result<PathBuf> {
+        let path = self.path.join(REPORT);
+        schuss::write_atomically(&path, html.as_bytes())?;
+        Ok(path)
     }
 
     /// Writes the run's state: a line of JSON, then the checkpoint.
     pub fn save_checkpoint(&self, checkpoint: &[u8], progress: Progress) -> Result<()> {
-        let head = Head { lines: self.lines, progress };
+        let head = Head { lines: self.metrics.lines, details: self.details.lines, progress };
         let mut bytes = serde_json::to_vec(&head).map_err(|error| Failure::Failed(format!("checkpoint: {error}")))?;
         bytes.push(b'\n');
         bytes.extend_from_slice(checkpoint);
@@ -153,6 +236,20 @@ fn split(path: &Path, mut bytes: Vec<u8>) -> Result<(Head, Vec<u8>)> {
     let rest = bytes.split_off(end + 1);
     let head = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
     Ok((head, rest))
+}
+
+/// The text of a file, empty where there is none.
+fn read_text(path: &Path) -> Result<String> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(Failure::io("read", path, error)),
+    }
+}
+
+/// The objects of such a file; a line that was cut short is none.
+fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// Removes what a run that was killed while it wrote has left; that this is possible does not matter.

@@ -537,7 +537,7 @@ fn check_diverged(data: &[u8], options: &str, good: &str, expected: &[&str]) {
     let kept = sha256_of(&room.schuss("inspect run --json").ok().json());
     assert_eq!(kept, room.train(&format!("table.npz {good} --out good")), "`{command}`");
     let in_folder: Vec<_> = fs::read_dir(room.path("run")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(in_folder.len(), 3, "{in_folder:?}");
+    assert_eq!(in_folder.len(), 4, "{in_folder:?}");
 }
 
 #[test]
@@ -593,6 +593,14 @@ fn settings_that_need_each_other_or_contradict_each_other_say_why() {
         ("--time 5s --steps 10", ["--time", "--steps"]),
         ("--time 5s --schedule step:3:0.5", ["--time and --schedule step", "is not known before"]),
         ("--clip-norm 1 --clip-value 1", ["--clip-norm", "--clip-value"]),
+        ("--optimizer sgd --decay 0.9", ["--decay and --optimizer sgd", "rmsprop have"]),
+        ("--centered", ["--centered and --optimizer adam", "rmsprop have"]),
+        ("--newton-schulz-steps 3", ["--newton-schulz-steps and --optimizer adam", "muon have"]),
+        ("--optimizer muon --newton-schulz-steps 100", ["newton-schulz-steps", "from 1 to 99"]),
+        ("--hidden none --dropout 0.5", ["--dropout and --hidden none", "stands behind hidden layers"]),
+        ("--hidden none --norm layer", ["--norm and --hidden none", "stands behind hidden layers"]),
+        ("--hidden 8,9 --residual", ["--residual and --hidden 8,9", "of the size of the one before it"]),
+        ("--steps 10 --warm-up 10", ["--warm-up 10: the run has 10 steps", "--epochs or --steps"]),
         ("--time soon", ["--time", "30s"]),
         ("--checkpoint 0", ["--checkpoint", "expected 1 step or more"]),
         ("--valid 1.5", ["--valid", "0 or more and below 1"]),
@@ -616,6 +624,15 @@ fn settings_that_need_each_other_or_contradict_each_other_say_why() {
     }
 }
 
+#[test]
+fn validation_data_that_do_not_fit_are_named() {
+    let room = Room::new();
+    room.write("table.npz", classes_npz(40, 4, 3));
+    room.write("narrow.npz", classes_npz(40, 3, 3));
+    let expected = ["--valid narrow.npz: expected 4 features as table has, got 3"];
+    check(&room, "train table.npz --valid narrow.npz --out run", FAILED, &expected);
+}
+
 /// A run is resumed with the data, and the folder, that it was begun with.
 #[test]
 fn what_cannot_be_resumed_says_what_differs() {
@@ -632,6 +649,7 @@ fn what_cannot_be_resumed_says_what_differs() {
     };
     kill();
     room.write("run/checkpoint.safetensors", b"nonsense");
+    check(&room, "train table.npz --out run", WRONG_USAGE, &["--out run: a run there is not over", "--resume run"]);
     check(&room, "train --resume run", FAILED, &["run/checkpoint.safetensors: expected the state of a run"]);
     room.write("run/checkpoint.safetensors", b"{\"lines\":0,\"elapsed\":1,\"train_seconds\":1}\nnonsense");
     check(&room, "train --resume run", FAILED, &["checkpoint: expected one that a run of schuss wrote"]);

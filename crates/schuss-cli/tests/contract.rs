@@ -168,7 +168,7 @@ fn the_folder_of_a_run_has_the_name_of_the_data_by_default() {
 fn a_person_is_told_the_same() {
     let room = Room::new();
     let output = room.schuss("train digits --epochs 2 --out run").ok();
-    for part in ["1437 training rows", "360 test rows", "chosen: ", "test accuracy", "weights_sha256", "run/model"] {
+    for part in ["1437 training rows", "360 test rows", "chosen: ", "  accuracy ", "weights_sha256", "run/model"] {
         assert!(output.stdout.contains(part), "{part:?} is not in {}", output.stdout);
     }
     let hash = sha256_of(&room.schuss("inspect run --json").ok().json());
@@ -176,7 +176,7 @@ fn a_person_is_told_the_same() {
         assert!(output.stdout.contains(&hash), "{}", output.stdout);
     }
     let text = room.schuss("evaluate run digits --split test").ok().stdout;
-    assert!(["rows      360", "accuracy", "log loss"].iter().all(|part| text.contains(part)), "{text}");
+    assert!(["rows                360", "accuracy", "log-loss"].iter().all(|part| text.contains(part)), "{text}");
 }
 
 // Evaluation.
@@ -193,7 +193,8 @@ fn check_evaluation(data: &[u8], options: &str) {
         for threads in [1, 3] {
             let command = format!("evaluate run {name} --split {split} --threads {threads} --json");
             let evaluated = room.schuss(&command).ok().json();
-            assert_eq!(keys(&evaluated), BTreeSet::from(["rows", "metrics"]));
+            let expected = ["baselines", "intervals", "metrics", "rows", "warnings"];
+            assert_eq!(keys(&evaluated), BTreeSet::from(expected));
             let metrics = &evaluated["metrics"];
             assert_eq!(metrics["loss"], last[format!("loss{suffix}")], "`{command}` after {options}");
             if last["acc"].is_null() {
@@ -241,12 +242,14 @@ fn an_evaluation_has_the_log_loss_of_probabilities() {
     let room = Room::new();
     room.train("digits --hidden 16 --epochs 2 --out run");
     let metrics = room.schuss("evaluate run digits --json").ok().json()["metrics"].clone();
-    assert_eq!(keys(&metrics), BTreeSet::from(["loss", "accuracy", "log_loss"]));
+    assert!(["brier", "calibration_error"].iter().all(|key| metrics[*key].is_number()), "{metrics}");
     let [loss, log_loss] = ["loss", "log_loss"].map(|key| metrics[key].as_f64().unwrap());
     assert!((loss - log_loss).abs() < 1e-9 * loss, "cross-entropy is the log loss: {metrics}");
     room.train("digits --hidden 16 --epochs 2 --loss mse --final identity --out run");
     let metrics = room.schuss("evaluate run digits --json").ok().json()["metrics"].clone();
-    assert_eq!(keys(&metrics), BTreeSet::from(["loss", "accuracy"]));
+    // The outputs are no probabilities.
+    let absent = ["log_loss", "brier", "calibration_error"];
+    assert!(metrics["accuracy"].is_number() && absent.iter().all(|key| metrics[*key].is_null()), "{metrics}");
 }
 
 // Predictions.

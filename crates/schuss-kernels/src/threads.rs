@@ -64,7 +64,7 @@ impl Threads {
 
     /// Calls `f` with 0, 1, ... `parts - 1`, in parallel.
     #[inline]
-    pub(crate) fn for_each(&self, parts: usize, f: impl Fn(usize) + Sync) {
+    pub fn for_each(&self, parts: usize, f: impl Fn(usize) + Sync) {
         match &self.pool {
             Some(pool) if parts > 1 => pool.for_each(parts, &f),
             _ => (0..parts).for_each(f),

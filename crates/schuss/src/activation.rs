@@ -279,7 +279,7 @@ pub(crate) fn softplus<T: Real>(z: T) -> T {
 
 /// Φ(z) = (1 + erf(z/√2)) / 2.
 #[inline(always)]
-fn normal_distribution<T: Real>(z: T) -> T {
+pub(crate) fn normal_distribution<T: Real>(z: T) -> T {
     T::from_f64(0.5) * (T::ONE + (z * T::from_f64(std::f64::consts::FRAC_1_SQRT_2)).erf())
 }
 

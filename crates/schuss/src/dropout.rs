@@ -95,7 +95,9 @@ impl Dropout {
                 #[inline(always)]
                 |_, [dx, d], a| {
                     let terms = d.iter().zip(a);
-                    dx.iter_mut().zip(terms).for_each(|(dx, (&d, &a))| *dx = if a > T::ZERO { d * kept } else { T::ZERO });
+                    dx.iter_mut()
+                        .zip(terms)
+                        .for_each(|(dx, (&d, &a))| *dx = if a > T::ZERO { d * kept } else { T::ZERO });
                 },
             ),
             false if is_training => each_row(

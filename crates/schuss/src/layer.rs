@@ -95,7 +95,13 @@ impl Layer {
     pub(crate) fn kept_columns(&self, is_after_relu: bool) -> usize {
         match self {
             Self::Dense(_) | Self::Residual(_) => 0,
-            Self::Dropout(dropout) => if is_after_relu { 0 } else { dropout.features },
+            Self::Dropout(dropout) => {
+                if is_after_relu {
+                    0
+                } else {
+                    dropout.features
+                }
+            }
             Self::Norm(norm) => norm.kept_columns(),
         }
     }

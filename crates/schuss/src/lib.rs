@@ -32,8 +32,9 @@ mod error;
 mod gradient_check;
 mod init;
 mod layer;
+pub mod leaks;
 mod loss;
-mod metrics;
+pub mod metrics;
 mod model;
 mod model_file;
 mod network;
@@ -56,7 +57,7 @@ pub use gradient_check::{GradientCheck, LossGradient, Subject, TOLERANCE, softma
 pub use init::Init;
 pub use layer::Layer;
 pub use loss::{BatchTargets, Levels, Loss, Output};
-pub use metrics::{Metrics, Scores, argmax};
+pub use metrics::{Evaluation, Metrics, Scores, argmax};
 pub use model::{Model, Task};
 pub use model_file::{ModelFile, Precision, weights_sha256, write_atomically};
 pub use network::{Mlp, Network, Segment};
@@ -66,7 +67,7 @@ pub use predictor::Predictor;
 pub use residual::Residual;
 pub use schedule::{Plateau, Schedule, WarmUp};
 pub use train::{
-    Control, Evaluation, Event, FoundRate, Keep, Measured, OnDivergence, Order, Pace, Parts, Run, Settings, Summary,
+    Control, Evaluate, Event, FoundRate, Keep, Measured, OnDivergence, Order, Pace, Parts, Run, Settings, Summary,
     Trainer, find_rate, train,
 };
 pub use workspace::{Pass, Workspace};

@@ -18,6 +18,10 @@ pub(crate) enum Purpose {
     Dropout = 5,
     /// Partners and shares of mixed examples; the counter is the step.
     Mixup = 6,
+    /// Rows drawn again for a confidence interval; the counter is the replicate.
+    Bootstrap = 7,
+    /// The rows by which columns are judged.
+    Leak = 8,
 }
 
 /// The numbers for `purpose` and `counter`.

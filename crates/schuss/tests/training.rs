@@ -3,7 +3,7 @@
 
 use ndarray::Array2;
 use schuss::{
-    Activation, Augment, Clip, Control, Dataset, Error, Evaluation, Event, Features, Init, Keep, Loss, Mlp, Model,
+    Activation, Augment, Clip, Control, Dataset, Error, Evaluate, Event, Features, Init, Keep, Loss, Mlp, Model,
     Network, NormKind, OnDivergence, Optimizer, Order, Pace, Parts, Pass, Run, Settings, Summary, Targets, Task,
     Threads, Trainer, WarmUp, Workspace, train, weights_sha256,
 };
@@ -351,7 +351,7 @@ fn a_pace_repeats_itself() {
         schedule: "one-cycle".parse().unwrap(),
         pace: Some(Pace::live()),
         epochs: usize::MAX,
-        evaluation: Evaluation::AtEnd,
+        evaluation: Evaluate::AtEnd,
         ..Settings::default()
     };
     let run = |settings: &Settings, is_live: bool| -> (String, Summary, Vec<f64>) {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod compare;
 mod data;
 mod evaluate;
 mod find_rate;
@@ -36,6 +37,8 @@ enum Command {
     FindRate(find_rate::Arguments),
     /// Say how good a model is
     Evaluate(evaluate::Arguments),
+    /// Set runs side by side, and say which differences are more than noise
+    Compare(compare::Arguments),
     /// Write a model's predictions as CSV
     Predict(predict::Arguments),
     /// Say what is in a model file
@@ -62,6 +65,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Notebook(arguments) => notebook::run(arguments),
         Command::FindRate(arguments) => find_rate::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),
+        Command::Compare(arguments) => compare::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Check(arguments) => check::run(arguments),

@@ -1,20 +1,22 @@
 //! `schuss train`: data and options to a trained model in a run folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use schuss::{Error, Evaluation, Event, Keep, Parts, Real, Run, weights_sha256};
+use schuss::{Error, Evaluate, Event, Keep, Model, Parts, Real, Run, weights_sha256};
 use schuss_data::{Data, Examples, OpenOptions};
 use schuss_kernels::Burst;
 use serde_json::json;
 
 use super::{open_data, threads, with_precision};
+use crate::board::Board;
 use crate::events;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::plan::Plan;
+use crate::report::{Subject, findings, judged, page};
 use crate::reporter::Reporter;
 use crate::run_folder::{Progress, RunFolder};
 use crate::values::{Checkpoints, seconds};
@@ -41,6 +43,18 @@ pub struct RunArguments {
     /// Go on with the run of this folder, which was interrupted; it has its settings
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "config"])]
     resume: Option<PathBuf>,
+
+    /// Write no report.html
+    #[arg(long)]
+    no_report: bool,
+
+    /// Show the report in the browser at the end
+    #[arg(long, conflicts_with = "no_report")]
+    open: bool,
+
+    /// Write TensorBoard's event files there, too: scalars, histograms, settings
+    #[arg(long, value_name = "DIR")]
+    tensorboard: Option<PathBuf>,
 
     /// Print one JSON object a line
     #[arg(long)]
@@ -125,6 +139,12 @@ fn with_valid(data: Data, options: &Options, open: &OpenOptions) -> Result<Data>
             Ok(_) => Err(Failure::Usage(format!("--valid: expected a share of 0 or more and below 1, got {text}"))),
             Err(_) => {
                 let other = super::by_name(open_data(text, open)?, data.class_names.as_deref().unwrap_or_default())?;
+                let [columns, got] = [&data, &other].map(|data| data.train.features.view().columns());
+                if got != columns {
+                    let problem =
+                        format!("--valid {text}: expected {columns} features as {} has, got {got}", data.name);
+                    return Err(Failure::Failed(problem));
+                }
                 Ok(Data { valid: Some(other.train), valid_is_split: false, ..data })
             }
         },
@@ -150,13 +170,21 @@ fn absolute(options: Options, name: &str) -> Options {
 /// Set by Ctrl-C.
 static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
+/// The data as the core takes them.
+pub fn parts(data: &Data) -> Result<Parts<'_>> {
+    let [valid, test] = [&data.valid, &data.test].map(|part| part.as_ref().map(Examples::dataset).transpose());
+    Ok(Parts { train: data.train.dataset()?, valid: valid?, test: test? })
+}
+
 fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) -> Result<()> {
     let threads = threads(plan.options.threads)?;
-    let [valid, test] = [&data.valid, &data.test].map(|part| part.as_ref().map(Examples::dataset).transpose());
-    let parts = Parts { train: data.train.dataset()?, valid: valid?, test: test? };
+    let parts = parts(data)?;
     let mut model = plan.model::<T>(parts.train)?;
     let settings = plan.settings(parts.train)?;
 
+    if let Some(path) = &arguments.out {
+        RunFolder::check_free(path)?;
+    }
     let mut before = Progress::default();
     let (mut run, mut folder) = match arguments.resume {
         None => {
@@ -186,9 +214,18 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     let total_steps = settings.total_steps(parts.train.rows());
     let mut reporter = Reporter::new(arguments.json, data, plan, run.model(), &threads, total_steps);
     reporter.train_seconds = before.train_seconds;
-    reporter.start(run.model());
-    let is_each = settings.evaluation == Evaluation::EachEpoch;
-    let mut clock = Clock::new(plan, before.elapsed, || time_of_evaluation(&run, parts, is_each, &threads))?;
+    let start = reporter.start(run.model());
+    if folder.is_new() {
+        folder.record_detail(&start)?;
+    }
+    let mut board = arguments.tensorboard.as_deref().map(|path| Board::create(path, plan)).transpose()?;
+    let histogram_epochs = HistogramEpochs::new(plan);
+    let is_each = settings.evaluation == Evaluate::EachEpoch;
+    let time_of_end = || {
+        let report = if arguments.no_report { 0.0 } else { time_of_report(run.model(), data, &threads) };
+        time_of_evaluation(&run, parts, is_each, &threads) + report
+    };
+    let mut clock = Clock::new(plan, before.elapsed, time_of_end)?;
     // Where it cannot be had, Ctrl-C ends the program as it always does.
     let _ = ctrlc::set_handler(|| {
         if IS_INTERRUPTED.swap(true, Ordering::Relaxed) {
@@ -205,8 +242,20 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         match run.advance() {
             Ok(Some(event)) => {
                 let is_step = matches!(event, Event::Step { .. });
+                let histograms = match event {
+                    _ if arguments.no_report && board.is_none() => None,
+                    Event::Epoch { epoch: -1, .. } => Some((-1, None)),
+                    Event::StepsFinished { epoch } => Some((epoch as i64, Some(run.gradient()))),
+                    _ => None,
+                };
+                if let Some((epoch, gradient)) = histograms.filter(|(epoch, _)| histogram_epochs.has(*epoch)) {
+                    let line = schuss_report::histograms(epoch, &run.model().network, gradient);
+                    folder.record_detail(&line)?;
+                    board.iter_mut().try_for_each(|board| board.histograms(epoch, &line))?;
+                }
                 if let Some(line) = reporter.on_event(event) {
                     folder.record(&line)?;
+                    board.iter_mut().try_for_each(|board| board.scalars(&line))?;
                 }
                 if IS_INTERRUPTED.load(Ordering::Relaxed) && !is_stopped {
                     // What is needed to go on, before the run ends itself.
@@ -253,8 +302,20 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                     folder.write_config(&plan.repeatable(summary.steps, pace))?;
                 }
             }
-            reporter.done(&done, &summary, &text);
-            Ok(())
+            drop(board);
+            if arguments.no_report {
+                reporter.done(&done, &summary, &text, None);
+                return Ok(());
+            }
+            let name = folder.path().display().to_string();
+            let [lines, details] = [RunFolder::metrics_of(folder.path())?, RunFolder::details_of(folder.path())?];
+            let (options, threads) = (&plan.options, &threads);
+            let subject =
+                Subject { name: &name, options, data, model: &model, lines: &lines, details: &details, threads };
+            let findings = findings(&subject)?;
+            let path = folder.write_report(&page(&findings, &data.name))?;
+            reporter.done(&done, &summary, &text, Some((&findings, &path)));
+            if arguments.open { open(&path) } else { Ok(()) }
         }
         Err(error @ Error::Diverged { .. }) => {
             model.save(&model_path)?;
@@ -262,6 +323,27 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The epochs whose histograms are kept: all of a short run, some sixty of a long one.
+struct HistogramEpochs {
+    every: i64,
+}
+
+impl HistogramEpochs {
+    fn new(plan: &Plan) -> Self {
+        const MOST: usize = 60;
+        Self { every: plan.options.epochs.map_or(1, |epochs| epochs.div_ceil(MOST).max(1) as i64) }
+    }
+
+    fn has(&self, epoch: i64) -> bool {
+        (epoch + 1) % self.every == 0
+    }
+}
+
+/// Shows a page in the browser.
+pub fn open(path: &Path) -> Result<()> {
+    open::that_detached(path).map_err(|error| Failure::Failed(format!("cannot open {}: {error}", path.display())))
 }
 
 /// Seconds that the last metrics will take; those of the training data are among them where nothing else is measured, or
@@ -274,6 +356,16 @@ fn time_of_evaluation<T: Real>(run: &Run<T>, parts: Parts, is_each: bool, thread
     }
     measured.into_iter().for_each(|part| drop(std::hint::black_box(run.model().evaluate(part, threads))));
     start.elapsed().as_secs_f64()
+}
+
+/// Seconds that the report will take: mostly for its measures and their intervals.
+fn time_of_report<T: Real>(model: &Model<T>, data: &Data, threads: &schuss::Threads) -> f64 {
+    /// What else there is to it.
+    const REST: f64 = 1.5;
+    let start = Instant::now();
+    let evaluation = judged(data).1.dataset().and_then(|dataset| schuss::Evaluation::new(model, dataset, threads));
+    evaluation.into_iter().for_each(|evaluation| drop(std::hint::black_box(evaluation.measures(threads))));
+    REST * start.elapsed().as_secs_f64()
 }
 
 /// The run's time: when it is to end, and when its state is to be written.
@@ -290,14 +382,14 @@ struct Clock {
 }
 
 impl Clock {
-    fn new(plan: &Plan, before: f64, time_of_evaluation: impl FnOnce() -> f64) -> Result<Self> {
+    fn new(plan: &Plan, before: f64, time_of_end: impl FnOnce() -> f64) -> Result<Self> {
         /// For the measure of the machine's speed at the end, and for writing the model.
         const REST: f64 = 0.07;
         let begin = crate::start();
         let limits = match plan.options.time.as_deref() {
             None => None,
             Some(time) => {
-                let to = seconds(time).map_err(Failure::Usage)? - time_of_evaluation() - REST;
+                let to = seconds(time).map_err(Failure::Usage)? - time_of_end() - REST;
                 // One that goes on has begun before.
                 let from = if before > 0.0 { 0.0 } else { begin.elapsed().as_secs_f64() };
                 Some([from.min(to), to])

@@ -83,7 +83,7 @@ pub struct Settings {
     /// Of dropout, mixup and the changes of pictures.
     pub seed: u64,
     /// When the metrics are computed.
-    pub evaluation: Evaluation,
+    pub evaluation: Evaluate,
     /// Whether the test data are measured once, of what is kept in the end, and never before.
     pub test_at_end: bool,
     /// Which parameters are kept.
@@ -96,7 +96,7 @@ pub struct Settings {
 
 /// When the metrics over all rows are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Evaluation {
+pub enum Evaluate {
     /// Before training and after every epoch.
     EachEpoch,
     /// Once, after the last step: of validation and test data, or of the training data where there are none. Validation
@@ -149,7 +149,7 @@ impl Default for Settings {
             class_weights: Vec::new(),
             accumulate: 1,
             seed: 0,
-            evaluation: Evaluation::EachEpoch,
+            evaluation: Evaluate::EachEpoch,
             test_at_end: false,
             keep: Keep::Last,
             patience: None,

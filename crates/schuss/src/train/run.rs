@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::train::pace::Pace;
 use crate::train::trainer::Trainer;
-use crate::train::{Evaluation, Event, Keep, Measured, OnDivergence, Parts, Settings, Summary};
+use crate::train::{Evaluate, Event, Keep, Measured, OnDivergence, Parts, Settings, Summary};
 use crate::{Error, Model, Network, Plateau, Real, Result, Scores, Threads};
 
 /// A training that is under way.
@@ -183,7 +183,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             match self.state.phase {
                 Phase::Begin => {
                     self.state.phase = Phase::Epoch;
-                    if self.trainer.settings().evaluation == Evaluation::EachEpoch || self.total_steps == 0 {
+                    if self.trainer.settings().evaluation == Evaluate::EachEpoch || self.total_steps == 0 {
                         self.measure(true);
                         return Ok(Some(self.epoch_event(-1)));
                     }
@@ -373,7 +373,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
     /// The metrics after an epoch, those that are asked for now, and what follows from them.
     fn metrics(&mut self) -> Result<Option<Event>> {
         let epoch = self.state.epoch;
-        let is_each = self.trainer.settings().evaluation == Evaluation::EachEpoch;
+        let is_each = self.trainer.settings().evaluation == Evaluate::EachEpoch;
         let chooses = self.parts.valid.is_some()
             && (self.trainer.settings().keep == Keep::Best
                 || self.trainer.settings().patience.is_some()
@@ -411,7 +411,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
     /// test data unless they are left for the end.
     fn measure(&mut self, with_valid: bool) {
         let Parts { train, valid, test } = self.parts;
-        let is_each = self.trainer.settings().evaluation == Evaluation::EachEpoch;
+        let is_each = self.trainer.settings().evaluation == Evaluate::EachEpoch;
         let train = (is_each || (test.is_none() && valid.is_none())).then_some(train);
         let before = self.state.measured;
         self.state.measured = Measured {

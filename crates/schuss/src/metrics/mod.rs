@@ -1,4 +1,21 @@
 //! How good a model is: its loss and its scores over all rows of a data set.
+//!
+//! [`Model::evaluate`] streams the few numbers that a run reports after every epoch. [`Evaluation`] keeps the predictions
+//! and has everything else: every metric of the task with its confidence interval, curves, calibration, mistakes. Below it
+//! are the metrics themselves, as functions of what is true, what was predicted and the weights of the rows; they agree
+//! with scikit-learn's where those exist (`tests/metrics.rs`).
+//!
+//! Labels and predicted classes are counted from 0; probabilities are (rows, classes), numbers (rows, outputs). Weights say
+//! what each row counts beside the others; without them all count the same. A mean over nothing (weights that add up to
+//! 0) is NaN.
+
+mod classification;
+mod evaluation;
+mod interval;
+mod measure;
+mod ranking;
+mod regression;
+mod reweighted;
 
 use std::ops::Range;
 
@@ -7,6 +24,18 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use crate::loss::BatchTargets;
 use crate::model::BATCH;
 use crate::{Dataset, Loss, Model, Real, Result, Targets, Task, Threads, Workspace};
+
+pub use classification::{
+    Average, CalibrationBin, ClassScores, Confusion, Hits, accuracy, average, brier, calibration, log_loss,
+    top_k_accuracy,
+};
+pub use evaluation::Evaluation;
+pub use interval::{Bootstrap, Interval, effective_rows, paired_shares, wilson};
+pub use measure::{Difference, Measure};
+pub use ranking::{Curve, average_precision, macro_one_vs_rest, precision_recall_curve, roc_auc, roc_curve, thin};
+pub use regression::{mae, pinball, r2, rmse};
+
+use regression::mean_of;
 
 /// The loss and the scores of a model on a data set. Penalties are not part of the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,7 +71,7 @@ pub enum Scores {
         rmse: f64,
         /// mean |a - y| over rows and outputs.
         mae: f64,
-        /// 1 - Σ(a - y)²/Σ(y - ȳ)²; not finite where the targets are constant.
+        /// 1 - Σ(a - y)²/Σ(y - ȳ)²; of constant targets 1 if the predictions are exact, else 0; see [`r2`].
         r2: f64,
     },
 }
@@ -132,12 +161,7 @@ impl Tally {
     fn new<T: Real>(model: &Model<T>, dataset: Dataset) -> Self {
         let mean = match dataset.targets() {
             Targets::Classes { .. } => Vec::new(),
-            Targets::Values(values) => {
-                let weight = |row: usize| dataset.weights().map_or(1.0, |weights| weights[row]);
-                let total: f64 = (0..values.nrows()).map(weight).sum();
-                let weighted = |(row, y): (usize, &f64)| weight(row) * y;
-                values.columns().into_iter().map(|y| y.iter().enumerate().map(weighted).sum::<f64>() / total).collect()
-            }
+            Targets::Values(values) => values.columns().into_iter().map(|y| mean_of(y, dataset.weights())).collect(),
         };
         Self {
             weight: 0.0,
@@ -218,7 +242,8 @@ impl Tally {
                 Scores::Regression {
                     rmse: mean(self.squared_error.iter().sum::<f64>() / targets).sqrt(),
                     mae: mean(self.absolute_error / targets),
-                    r2: parts.map(|(error, deviation)| 1.0 - error / deviation).sum::<f64>() / targets,
+                    r2: parts.map(|(&error, &deviation)| regression::explained_share(error, deviation)).sum::<f64>()
+                        / targets,
                 }
             }
         }

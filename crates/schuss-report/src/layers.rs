@@ -1,0 +1,52 @@
+//! The first layer of a model: weights as pictures, or how much each column matters to it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use schuss::{Layer, Model, Real};
+
+use crate::schema::{FirstLayer, Unit};
+
+/// Units, and columns, that are shown at most.
+const MOST_UNITS: usize = 64;
+const MOST_COLUMNS: usize = 30;
+
+/// The weights of the first dense layer of a model. `columns` are the names of its inputs, where they have any.
+pub fn first_layer<T: Real>(model: &Model<T>, columns: &[String]) -> Option<FirstLayer> {
+    let layers = model.network.layers();
+    let Some(Layer::Dense(dense)) = layers.iter().find(|layer| matches!(layer, Layer::Dense(_))) else { return None };
+    let segment = model.network.segments().iter().find(|segment| segment.name == "layers.0.weight")?;
+    let weights = &model.network.parameters()[segment.range.clone()];
+    let (height, width, channels) = match model.example_shape[..] {
+        [height, width] => (height, width, 1),
+        [height, width, channels @ (1 | 3)] => (height, width, channels),
+        _ => return Some(strengths(weights, dense.inputs, columns)),
+    };
+    let rows = weights.chunks(dense.inputs).take(MOST_UNITS);
+    let largest = rows.clone().flatten().fold(0.0, |largest: f64, w| largest.max(w.to_f64().abs()));
+    let scale = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+    let bytes = |row: &[T]| row.iter().map(|w| (128.0 + (w.to_f64() * scale).round()) as u8).collect::<Vec<u8>>();
+    let units = rows.enumerate().map(|(unit, row)| Unit { unit, weights: STANDARD.encode(bytes(row)) }).collect();
+    Some(FirstLayer::Pictures { height, width, channels, largest, units, of: dense.outputs })
+}
+
+/// The mean absolute weight of every input, the largest first.
+fn strengths<T: Real>(weights: &[T], inputs: usize, columns: &[String]) -> FirstLayer {
+    let mut strength = vec![0.0; inputs];
+    for row in weights.chunks(inputs) {
+        strength.iter_mut().zip(row).for_each(|(strength, w)| *strength += w.to_f64().abs());
+    }
+    let units = (weights.len() / inputs).max(1) as f64;
+    let mut order: Vec<usize> = (0..inputs).collect();
+    order.sort_by(|&a, &b| strength[b].total_cmp(&strength[a]));
+    order.truncate(MOST_COLUMNS);
+    FirstLayer::Columns {
+        names: order.iter().map(|&column| column_name(columns, column)).collect(),
+        strength: order.iter().map(|&column| strength[column] / units).collect(),
+        of: inputs,
+    }
+}
+
+/// The name of a column, or its number.
+pub(crate) fn column_name(columns: &[String], column: usize) -> String {
+    columns.get(column).cloned().unwrap_or_else(|| format!("column {column}"))
+}
