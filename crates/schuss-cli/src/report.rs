@@ -177,11 +177,10 @@ pub fn warnings(data: &Data) -> Result<Vec<String>> {
 }
 
 fn loss_label(loss: Loss) -> String {
-    let unit = match loss {
-        Loss::CrossEntropy | Loss::BinaryCrossEntropy | Loss::Poisson => "nats",
-        _ => "of the scaled targets",
-    };
-    format!("{} ({unit})", loss.name())
+    match loss {
+        Loss::CrossEntropy | Loss::BinaryCrossEntropy | Loss::Poisson => format!("{} (nats)", loss.name()),
+        _ => format!("{} of the scaled targets", loss.name()),
+    }
 }
 
 /// What was trained on what, how it went, how good it is.

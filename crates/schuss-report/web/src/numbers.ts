@@ -72,10 +72,17 @@ export function withUnit(text: string, unit: string): string {
   return unit && text !== MISSING ? `${text}${SPACE}${unit}` : text;
 }
 
+/** Both ends in as few digits, from three on, as tell them apart. */
+function ends(low: number, high: number): string {
+  let digits = 3;
+  while (digits < 8 && low !== high && number(low, digits) === number(high, digits)) digits += 1;
+  return `${number(low, digits)} to ${number(high, digits)}`;
+}
+
 /** The 95 % interval of a metric: 96.1 to 99.2 %; null where there is none. */
 export function interval(metric: Measured): string | null {
   if (metric.low === null || metric.high === null) return null;
-  if (!metric.is_share) return `${number(metric.low, 3)} to ${number(metric.high, 3)}`;
+  if (!metric.is_share) return ends(metric.low, metric.high);
   const decimals = bearable(metric.low, metric.high);
   return `${fixed(metric.low * 100, decimals)} to ${fixed(metric.high * 100, decimals)}${SPACE}%`;
 }
