@@ -1,7 +1,7 @@
 """Compares the scalars that TensorBoard reads from a run's event files with the run's metrics.
 
     pip install tensorboard
-    schuss train digits --epochs 5 --out RUN --tensorboard BOARD && python tensorboard.py RUN BOARD
+    schuss train digits --epochs 5 --out RUN --tensorboard BOARD && python compare_events.py RUN BOARD
 """
 import json
 import math
