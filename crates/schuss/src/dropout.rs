@@ -29,6 +29,11 @@ pub struct Dropout {
 const LEVELS: f64 = 65536.0;
 
 impl Dropout {
+    /// This dropout with its rate times `factor`.
+    pub(crate) fn times(self, factor: f64) -> Self {
+        Self { rate: self.rate * factor, ..self }
+    }
+
     /// The draws below which an element is dropped, and 1/(1 - rate).
     fn dropped_and_kept<T: Real>(&self) -> (u16, T) {
         let dropped = (self.rate * LEVELS).round().min(LEVELS - 1.0);
@@ -95,7 +100,9 @@ impl Dropout {
                 #[inline(always)]
                 |_, [dx, d], a| {
                     let terms = d.iter().zip(a);
-                    dx.iter_mut().zip(terms).for_each(|(dx, (&d, &a))| *dx = if a > T::ZERO { d * kept } else { T::ZERO });
+                    dx.iter_mut()
+                        .zip(terms)
+                        .for_each(|(dx, (&d, &a))| *dx = if a > T::ZERO { d * kept } else { T::ZERO });
                 },
             ),
             false if is_training => each_row(

@@ -18,6 +18,8 @@ pub(crate) enum Purpose {
     Dropout = 5,
     /// Partners and shares of mixed examples; the counter is the step.
     Mixup = 6,
+    /// Initial parameters that fit the data.
+    FittedInit = 7,
 }
 
 /// The numbers for `purpose` and `counter`.
