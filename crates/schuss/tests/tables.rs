@@ -182,22 +182,24 @@ fn schedules_of_dropout_and_decay_are_functions_of_the_step() {
 #[test]
 fn a_gain_is_a_change_of_parameters() {
     let gain = 0.3;
-    let segment = |gain| Segment {
-        name: "layers.0.weight".into(),
-        layer: 0,
-        range: 0..12,
-        shape: vec![3, 4],
-        learning_rate_factor: 0.7,
-        gain,
-        decay_factor: 0.8,
+    let segments = |gain| {
+        [0..12, 12..18].map(|range| Segment {
+            name: format!("layers.{}.weight", range.start),
+            layer: range.start,
+            shape: vec![range.len() / 3, 3],
+            range,
+            learning_rate_factor: 0.7,
+            gain,
+            decay_factor: 0.8,
+        })
     };
     let others = [Optimizer::Sgd { momentum: 0.9, nesterov: true }];
     let adam = Optimizer::Adam { beta1: 0.9, beta2: 0.95, epsilon: 0.1 };
     let all = Optimizer::ALL.into_iter().filter(|optimizer| !matches!(optimizer, Optimizer::Lbfgs { .. }));
     for optimizer in all.chain(others).chain([adam]) {
         let [mut of_w, mut of_v] =
-            [gain, 1.0].map(|gain| OptimizerState::<f64>::new(optimizer, &[segment(gain)], 0.2, None).unwrap());
-        let mut v: Vec<f64> = (0..12).map(|i| (i as f64).cos()).collect();
+            [gain, 1.0].map(|gain| OptimizerState::<f64>::new(optimizer, &segments(gain), 0.2, None).unwrap());
+        let mut v: Vec<f64> = (0..18).map(|i| (i as f64).cos()).collect();
         let mut w: Vec<f64> = v.iter().map(|v| gain * v).collect();
         for step in 0..20 {
             let d_w: Vec<f64> = w.iter().enumerate().map(|(i, w)| w - (i * i + step) as f64 * 0.1).collect();
