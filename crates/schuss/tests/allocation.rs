@@ -70,7 +70,7 @@ fn check<T: Real>(threads: usize, optimizer: Optimizer, activation: Activation, 
 
 /// Numbers, plain columns and codes.
 #[track_caller]
-fn check_table(threads: usize, columns: &Array2<f32>, targets: Targets) {
+fn check_table<'a>(threads: usize, columns: &'a Array2<f32>, targets: Targets<'a>) {
     let data = Dataset::new(Features::F32(columns.view()), targets).unwrap();
     let task = Task::of(targets);
     let table = RealMlp { numbers: 60, plain: 38, categories: vec![20, 7], ..RealMlp::td(task, targets.width()) };
