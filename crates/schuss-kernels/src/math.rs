@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | exp | 1.02 ulp | 1 ulp |
 //! | tanh | 3 ulp | 3 ulp |
-//! | sine, cosine, |x| ≤ 8192 | 0.6 of an ulp of 1 | 0.6 of an ulp of 1 |
+//! | sine, cosine, from -8192 to 8192 | 0.7 ulp of 1 | 0.6 ulp of 1 |
 
 macro_rules! exponentials {
     ($real:ident, $bits:ty, $int:ty, mantissa: $mantissa:expr, bias: $bias:expr, ln2: [$high:expr, $low:expr],
@@ -166,7 +166,7 @@ mod tests {
             worst[1] = worst[1].max(difference(super::f64::sin_cos(x), x.sin_cos()) / f64::EPSILON);
         }
         // Against a function that is itself within half a unit.
-        let stated = [0.6, 0.6 + 0.5];
+        let stated = [0.7, 0.6 + 0.5];
         assert!(worst.iter().zip(stated).all(|(worst, stated)| *worst <= stated), "{worst:?}");
         for x in [1e6, 1e20, f32::MAX, -1e20] {
             let (sin, cos) = super::f32::sin_cos(x);

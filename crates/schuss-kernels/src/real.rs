@@ -208,7 +208,7 @@ pub trait Real:
     fn sqrt(self) -> Self;
     /// Hyperbolic tangent.
     fn tanh(self) -> Self;
-    /// Sine and cosine; for |x| ≤ 8192 within 0.6 units of the last place of 1.
+    /// Sine and cosine; for |x| ≤ 8192 within 0.7 units of the last place of 1.
     fn sin_cos(self) -> (Self, Self);
     /// The error function, 2/√π ∫₀ˣ exp(-t²) dt.
     fn erf(self) -> Self;
