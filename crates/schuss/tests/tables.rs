@@ -11,14 +11,11 @@ const ROWS: usize = 300;
 
 /// Three numbers, two columns of 0 and 1, two columns of codes, some of them unknown.
 fn columns() -> Array2<f32> {
-    Array2::from_shape_fn((ROWS, 7), |(i, j)| {
-        match j {
-            0..3 => ((i * 7 + j * 5) as f32 * 0.37).sin() * 2.0,
-            3..5 => (i / 3 % 2 == j - 3).into(),
-            5 => (i * 5 % 4) as f32,
-            _ => (i * 11 % 14) as f32 - 1.0,
-        }
-        .into()
+    Array2::from_shape_fn((ROWS, 7), |(i, j)| match j {
+        0..3 => ((i * 7 + j * 5) as f32 * 0.37).sin() * 2.0,
+        3..5 => f32::from(i / 3 % 2 == j - 3),
+        5 => (i * 5 % 4) as f32,
+        _ => (i * 11 % 14) as f32 - 1.0,
     })
 }
 
