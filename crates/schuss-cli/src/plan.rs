@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use schuss::{
     Activation, Augment, Clip, Dataset, Evaluate, Features, Init, Keep, Layer, Loss, Mlp, Model, ModelFile, Network,
-    NormKind, OnDivergence, Optimizer, Order, Pace, Precision, Products, Real, Scaling, Settings, Targets, Task,
-    WarmUp,
+    NormKind, OnDivergence, Optimizer, Order, Pace, Precision, Products, Real, Scaling, Schedule, Settings, Targets,
+    Task, WarmUp,
 };
 use schuss_data::Data;
 
@@ -301,7 +301,7 @@ impl Plan {
         };
         let (scaling, target_scaling) = self.scalings(train);
         let (example_shape, class_names) = (self.example_shape.clone(), self.class_names.clone());
-        let model = Model { network, loss, task, scaling, target_scaling, example_shape, class_names };
+        let model = Model { scaling, target_scaling, example_shape, class_names, ..Model::new(network, loss, task) };
         model.check(train).map_err(Failure::usage)?;
         Ok(model)
     }
@@ -360,6 +360,8 @@ impl Plan {
             schedule: chosen(&options.schedule).parse().map_err(Failure::usage)?,
             warm_up: WarmUp { steps: chosen(&options.warm_up) as u64 },
             weight_decay: chosen(&options.weight_decay),
+            decay_schedule: Schedule::Constant,
+            dropout_schedule: Schedule::Constant,
             clip: options.clip_norm.map(Clip::Norm).or(options.clip_value.map(Clip::Value)),
             average: options.average,
             batch_size: chosen(&options.batch_size),

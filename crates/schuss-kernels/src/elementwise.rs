@@ -201,6 +201,52 @@ pub fn each_row<T: Real>(
     );
 }
 
+/// Calls `f` with the numbers of some rows and those rows, which lie one after the other, whichever rows they are. A row is
+/// as much work as `work` elements.
+///
+/// # Panics
+/// The matrix is not contiguous.
+pub fn map_row_ranges<T: Real>(
+    threads: &Threads,
+    work: usize,
+    matrix: ArrayViewMut2<T>,
+    f: impl Fn(Range<usize>, &mut [T]) + Sync,
+) {
+    let rows = matrix.nrows();
+    spread(
+        threads,
+        work,
+        (Indices(0..rows), matrix),
+        #[inline(always)]
+        |(Indices(rows), matrix): (Indices, ArrayViewMut2<T>)| f(rows, matrix.into_slice().expect(CONTIGUOUS)),
+    );
+}
+
+/// Calls `f` with the number of every row and that row of all `matrices`. It is as much work as `work` elements.
+///
+/// # Panics
+/// The numbers of rows differ, or rows are not contiguous.
+pub fn map_rows_of<T: Real, const N: usize>(
+    threads: &Threads,
+    work: usize,
+    matrices: [ArrayViewMut2<T>; N],
+    f: impl Fn(usize, [&mut [T]; N]) + Sync,
+) {
+    let rows = matrices.first().map_or(0, |matrix| matrix.nrows());
+    assert!(matrices.iter().all(|matrix| matrix.nrows() == rows), "rows of the matrices");
+    spread(
+        threads,
+        work,
+        (Indices(0..rows), Matrices { rows, matrices }),
+        #[inline(always)]
+        |(Indices(numbers), Matrices { mut matrices, .. }): (Indices, Matrices<T, N>)| {
+            for (i, number) in numbers.enumerate() {
+                f(number, matrices.each_mut().map(|matrix| matrix.row_mut(i).into_slice().expect(CONTIGUOUS)));
+            }
+        },
+    );
+}
+
 /// Calls `f` with every one of `indices` and the row of `matrix` in its place, and `announce` with those to come.
 ///
 /// # Panics
@@ -349,6 +395,31 @@ impl<T: Send, const N: usize> Pieces for Slices<'_, T, N> {
     }
 }
 
+/// Several matrices of as many rows.
+struct Matrices<'a, T, const N: usize> {
+    rows: usize,
+    matrices: [ArrayViewMut2<'a, T>; N],
+}
+
+impl<T: Real, const N: usize> Pieces for Matrices<'_, T, N> {
+    fn len(&self) -> usize {
+        self.rows
+    }
+    fn split_at(self, middle: usize) -> (Self, Self) {
+        let mut ends = [const { None }; N];
+        let mut places = ends.iter_mut();
+        let begins = self.matrices.map(|matrix| {
+            let (begin, end) = matrix.split_at(Axis(0), middle);
+            if let Some(place) = places.next() {
+                *place = Some(end);
+            }
+            begin
+        });
+        let ends = ends.map(|end| end.expect("as many ends as begins"));
+        (Self { rows: middle, matrices: begins }, Self { rows: self.rows - middle, matrices: ends })
+    }
+}
+
 impl<A: Pieces, B: Pieces> Pieces for (A, B) {
     fn len(&self) -> usize {
         assert_eq!(self.0.len(), self.1.len(), "lengths of the operands");
@@ -430,6 +501,16 @@ mod tests {
             });
             assert_eq!(out, y);
             assert!(numbers.rows().into_iter().enumerate().all(|(i, row)| row.iter().all(|&x| x == i as f64)));
+            map_row_ranges(&threads, columns, out.view_mut(), |rows, out| {
+                out.chunks_mut(columns).zip(rows).for_each(|(out, row)| out.fill(row as f64));
+            });
+            assert_eq!(out, numbers);
+            map_rows_of(&threads, columns, [out.view_mut(), numbers.view_mut()], |number, [first, second]| {
+                assert!(first == second && first[0] == number as f64);
+                first.fill(-1.0);
+                second.fill(2.0 * number as f64);
+            });
+            assert!(out.iter().all(|&x| x == -1.0) && numbers[(last, columns - 1)] == 2.0 * last as f64);
             let flat = [&x, &y].map(|matrix| matrix.as_slice().unwrap());
             check_runs(&threads, flat);
             let indices: Vec<u32> = (0..rows as u32).rev().collect();

@@ -21,7 +21,9 @@ mod sums;
 mod threads;
 mod transpose;
 
-pub use elementwise::{each_row, gather_rows, map, map_rows, prefetch, update, update_runs, zip, zip_rows};
+pub use elementwise::{
+    each_row, gather_rows, map, map_row_ranges, map_rows, map_rows_of, prefetch, update, update_runs, zip, zip_rows,
+};
 pub use gemm::{Compute, Fused, Products, gemm};
 pub use isa::{Isa, IsaError};
 pub use meter::Work;

@@ -208,6 +208,8 @@ pub trait Real:
     fn sqrt(self) -> Self;
     /// Hyperbolic tangent.
     fn tanh(self) -> Self;
+    /// Sine and cosine; for |x| ≤ 8192 within 0.7 units of the last place of 1.
+    fn sin_cos(self) -> (Self, Self);
     /// The error function, 2/√π ∫₀ˣ exp(-t²) dt.
     fn erf(self) -> Self;
     /// Neither infinite nor NaN.
@@ -255,6 +257,10 @@ macro_rules! impl_real {
             #[inline(always)]
             fn tanh(self) -> Self {
                 crate::math::$real::tanh(self)
+            }
+            #[inline(always)]
+            fn sin_cos(self) -> (Self, Self) {
+                crate::math::$real::sin_cos(self)
             }
             #[inline(always)]
             fn erf(self) -> Self {

@@ -107,6 +107,17 @@ impl Targets<'_> {
             Self::Values(values) => values.ncols(),
         }
     }
+
+    /// The lowest and the highest of each value; of classes nothing.
+    pub fn range(&self) -> Vec<[f64; 2]> {
+        let of_column = |column: ArrayView1<f64>| {
+            column.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], &x| [low.min(x), high.max(x)])
+        };
+        match self {
+            Self::Classes { .. } => Vec::new(),
+            Self::Values(values) => values.columns().into_iter().map(of_column).collect(),
+        }
+    }
 }
 
 /// Examples with their targets, checked once: as many targets as examples, labels below the number of classes, every

@@ -4,7 +4,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use schuss_kernels::{Compute, Fused, gemm, sum_rows};
 use serde::{Deserialize, Serialize};
 
-use crate::{Activation, Real};
+use crate::{Activation, Factors, Real};
 
 /// Fully connected layer, `a = f(x·Wᵀ + b)`.
 ///
@@ -12,7 +12,7 @@ use crate::{Activation, Real};
 /// Row-major: `x` (batch, inputs), `weight` W (outputs, inputs), `bias` b (outputs,), `z` and `a` (batch, outputs).
 ///
 /// A layer describes itself and holds no numbers: its parameters are a slice of the network's, W before b, and its
-/// gradient is the same slice of the network's gradient.
+/// gradient is the same slice of the network's gradient. How it is learnt is part of the description.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dense {
@@ -22,9 +22,57 @@ pub struct Dense {
     pub outputs: usize,
     /// f
     pub activation: Activation,
+    /// What of W an optimiser sees.
+    #[serde(default, skip_serializing_if = "Parametrization::is_standard")]
+    pub parametrization: Parametrization,
+    /// How b is learnt.
+    #[serde(default = "Dense::bias_factors", skip_serializing_if = "Dense::is_usual_bias")]
+    pub bias_factors: Factors,
+}
+
+/// What of a weight W an optimiser sees; the layer itself is the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Parametrization {
+    /// W itself.
+    #[default]
+    Standard,
+    /// V = √inputs W, the neural tangent parametrisation (Jacot, Gabriel and Hongler 2018, arXiv:1806.07572), where the
+    /// layer is x·Vᵀ/√inputs + b: V's gradient is W's over √inputs, and V's step changes W by itself over √inputs. Weight
+    /// decay is V's, θ -= η λ θ as for any other.
+    NeuralTangent,
+}
+
+impl Parametrization {
+    fn is_standard(&self) -> bool {
+        *self == Self::Standard
+    }
+
+    /// The [`gain`](crate::Segment::gain) of a weight of so many inputs.
+    pub(crate) fn gain(self, inputs: usize) -> f64 {
+        match self {
+            Self::Standard => 1.0,
+            Self::NeuralTangent => 1.0 / (inputs as f64).sqrt(),
+        }
+    }
 }
 
 impl Dense {
+    /// A layer that is learnt as it is.
+    pub fn new(inputs: usize, outputs: usize, activation: Activation) -> Self {
+        let (parametrization, bias_factors) = (Parametrization::Standard, Self::bias_factors());
+        Self { inputs, outputs, activation, parametrization, bias_factors }
+    }
+
+    /// As all others, but that it does not decay.
+    fn bias_factors() -> Factors {
+        Factors { decay: 0.0, ..Factors::ONE }
+    }
+
+    fn is_usual_bias(factors: &Factors) -> bool {
+        *factors == Self::bias_factors()
+    }
+
     /// Overwrites `a` with the layer's output for the batch `x`, and `z` where f keeps it
     /// ([`Activation::keeps_logits`]).
     pub fn forward<T: Real>(

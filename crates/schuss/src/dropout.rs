@@ -29,6 +29,11 @@ pub struct Dropout {
 const LEVELS: f64 = 65536.0;
 
 impl Dropout {
+    /// This dropout with its rate times `factor`.
+    pub(crate) fn times(self, factor: f64) -> Self {
+        Self { rate: self.rate * factor, ..self }
+    }
+
     /// The draws below which an element is dropped, and 1/(1 - rate).
     fn dropped_and_kept<T: Real>(&self) -> (u16, T) {
         let dropped = (self.rate * LEVELS).round().min(LEVELS - 1.0);

@@ -5,7 +5,7 @@ use ndarray::{Array2, ArrayView2};
 use crate::loss::{BatchTargets, Output};
 use crate::random::{Purpose, Stream};
 use crate::workspace::Pass;
-use crate::{Activation, Error, Loss, Network, Result, Threads, Workspace};
+use crate::{Activation, Error, Layer, Loss, Network, Result, Threads, Workspace};
 
 /// The step h of the differences (8 (L(θ+h) - L(θ-h)) - (L(θ+2h) - L(θ-2h))) / 12h. Their error is about h⁴ from the
 /// formula and 1e-16/h from rounding, 1e-12 here.
@@ -153,8 +153,12 @@ impl Subject<'_> {
         network.forward(workspace, x)?;
         let (output, _) = workspace.output_and_gradient(network.last_activation());
         let loss = self.loss.evaluate(&Threads::ONE, output, self.targets, None, None) / x.nrows() as f64;
-        let with_corner = network.layers().iter().zip(&workspace.layers).filter(|(l, _)| l.activation().has_corner());
-        let mut sides: Vec<_> = with_corner.flat_map(|(_, memory)| memory.a.iter().map(|&a| a > 0.0)).collect();
+        let with_corner = network.layers().iter().zip(&workspace.layers).filter(|(l, _)| l.function().has_corner());
+        let functions = with_corner.flat_map(|(layer, memory)| match layer {
+            Layer::Parametric(_) => &memory.kept,
+            _ => &memory.a,
+        });
+        let mut sides: Vec<_> = functions.map(|&f| f > 0.0).collect();
         let last = workspace.layers.last().expect("a network has a layer");
         let output = Output { activation: network.last_activation(), z: last.z.view(), a: last.a.view() };
         sides.extend(self.loss.sides(output, self.targets));

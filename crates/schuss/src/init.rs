@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::random::{Purpose, Stream};
-use crate::{Error, Network, Real};
+use crate::{Error, Layer, Network, Real};
 
 /// How initial parameters are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,10 +22,12 @@ pub enum Init {
 
 impl Init {
     /// Overwrites the parameters of the dense layers with draws that depend on the segment and `seed` alone; in double precision, so that
-    /// those of an f32 network are the rounded ones of an f64 network.
+    /// those of an f32 network are the rounded ones of an f64 network. An [`Embed`](crate::Embed) has its own way, whatever this is: w₁
+    /// from N(0, deviation²), b₁ uniform in ±π, W₂ and b₂ uniform in ±1/√k, tables from N(0, 1).
     pub fn draw<T: Real>(self, network: &mut Network<T>, seed: u64) {
+        draw_embeddings(network, seed);
         let segments = network.segments().to_vec();
-        let of_dense = segments.into_iter().filter(|segment| segment.name.starts_with("layers."));
+        let of_dense = segments.into_iter().filter(|segment| segment.is_dense());
         for (counter, segment) in of_dense.enumerate() {
             let mut stream = Stream::new(seed, Purpose::Init, counter as u64);
             let values = &mut network.parameters_mut()[segment.range];
@@ -45,6 +47,27 @@ impl Init {
                 (Self::He | Self::Glorot, _) => values.fill(T::ZERO),
             }
         }
+    }
+}
+
+/// Draws what an [`Embed`](crate::Embed) learns, if there is one; its streams come after those of any number of dense layers.
+pub(crate) fn draw_embeddings<T: Real>(network: &mut Network<T>, seed: u64) {
+    const FIRST: u64 = 1 << 32;
+    let Some(Layer::Embed(embed)) = network.layers().first() else { return };
+    let (frequencies, deviation) =
+        embed.periodic.map_or((1, 0.0), |periodic| (periodic.frequencies, periodic.deviation));
+    let bound = 1.0 / (frequencies as f64).sqrt();
+    let of_embed = network.segments().iter().filter(|segment| segment.layer == 0);
+    let parts: Vec<_> = of_embed.map(|segment| (segment.name.clone(), segment.range.clone())).collect();
+    for (counter, (name, range)) in (FIRST..).zip(parts) {
+        let mut stream = Stream::new(seed, Purpose::Init, counter);
+        let mut draw = || match name.as_str() {
+            "embeds.0.frequencies" => deviation * stream.normal_pair()[0],
+            "embeds.0.phases" => std::f64::consts::PI * stream.signed(),
+            "embeds.0.weights" | "embeds.0.biases" => bound * stream.signed(),
+            _ => stream.normal_pair()[0],
+        };
+        network.parameters_mut()[range].fill_with(|| T::from_f64(draw()));
     }
 }
 

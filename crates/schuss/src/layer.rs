@@ -6,13 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::dense::Dense;
 use crate::dropout::Dropout;
+use crate::embed::Embed;
 use crate::norm::{Kept, Norm};
+use crate::parametric::Parametric;
 use crate::residual::Residual;
+use crate::scale::Scale;
 use crate::workspace::{LayerMemory, Pass, first_rows, first_rows_mut};
 use crate::{Activation, Real};
 
 /// A layer of a network. Each kind has its forward and backward in a file of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Layer {
@@ -24,6 +27,12 @@ pub enum Layer {
     Norm(Norm),
     /// `a = x + s`, s the output of an earlier layer
     Residual(Residual),
+    /// `a = s ⊙ x`
+    Scale(Scale),
+    /// `a = x + α ⊙ (f(x) - x)`
+    Parametric(Parametric),
+    /// Numbers, plain columns and tables of categories, side by side; only the first layer.
+    Embed(Embed),
 }
 
 /// What the passes of one layer are given, beside its memory.
@@ -33,6 +42,8 @@ pub(crate) struct Context<'c, T> {
     pub(crate) pass: Pass,
     /// The layer's place in the network.
     pub(crate) index: usize,
+    /// What the rates of dropout are multiplied with.
+    pub(crate) dropout_factor: f64,
     pub(crate) parameters: &'c [T],
     /// Running ones.
     pub(crate) statistics: &'c [T],
@@ -43,6 +54,7 @@ impl Layer {
     pub fn inputs(&self) -> usize {
         match self {
             Self::Dense(dense) => dense.inputs,
+            Self::Embed(embed) => embed.inputs(),
             _ => self.outputs(),
         }
     }
@@ -53,7 +65,10 @@ impl Layer {
             Self::Dense(Dense { outputs, .. }) => *outputs,
             Self::Dropout(Dropout { features, .. })
             | Self::Norm(Norm { features, .. })
-            | Self::Residual(Residual { features, .. }) => *features,
+            | Self::Residual(Residual { features, .. })
+            | Self::Scale(Scale { features, .. })
+            | Self::Parametric(Parametric { features, .. }) => *features,
+            Self::Embed(embed) => embed.outputs(),
         }
     }
 
@@ -61,17 +76,21 @@ impl Layer {
     pub fn activation(&self) -> Activation {
         match self {
             Self::Dense(Dense { activation, .. }) | Self::Norm(Norm { activation, .. }) => *activation,
-            Self::Dropout(_) | Self::Residual(_) => Activation::Identity,
+            _ => Activation::Identity,
         }
     }
 
-    /// This layer with another function at its end, if it has one.
-    pub(crate) fn with_activation(self, activation: Activation) -> Self {
+    /// [`Layer::activation`], to change, where there is one.
+    pub(crate) fn activation_mut(&mut self) -> Option<&mut Activation> {
         match self {
-            Self::Dense(dense) => Self::Dense(Dense { activation, ..dense }),
-            Self::Norm(norm) => Self::Norm(Norm { activation, ..norm }),
-            Self::Dropout(_) | Self::Residual(_) => self,
+            Self::Dense(Dense { activation, .. }) | Self::Norm(Norm { activation, .. }) => Some(activation),
+            _ => None,
         }
+    }
+
+    /// The function that it applies, at its end or within.
+    pub(crate) fn function(&self) -> Activation {
+        if let Self::Parametric(parametric) = self { parametric.activation } else { self.activation() }
     }
 
     /// How many numbers its parameters are.
@@ -79,6 +98,9 @@ impl Layer {
         match self {
             Self::Dense(dense) => dense.parameter_count(),
             Self::Norm(norm) => 2 * norm.features,
+            Self::Scale(scale) => scale.features,
+            Self::Parametric(parametric) => parametric.features,
+            Self::Embed(embed) => embed.parameter_count().unwrap_or(usize::MAX),
             Self::Dropout(_) | Self::Residual(_) => 0,
         }
     }
@@ -94,7 +116,8 @@ impl Layer {
     /// Columns of [`LayerMemory::kept`], for a layer whose backward [goes back through a ReLU](Self::fuses), too, or not.
     pub(crate) fn kept_columns(&self, is_after_relu: bool) -> usize {
         match self {
-            Self::Dense(_) | Self::Residual(_) => 0,
+            Self::Dense(_) | Self::Residual(_) | Self::Scale(_) | Self::Embed(_) => 0,
+            Self::Parametric(parametric) => parametric.features,
             Self::Dropout(dropout) => {
                 if is_after_relu {
                     0
@@ -123,50 +146,63 @@ impl Layer {
         s: Option<ArrayView2<T>>,
         memory: &mut LayerMemory<T>,
     ) {
-        let Context { compute, pass, index, parameters, statistics } = context;
+        let Context { compute, pass, index, dropout_factor, parameters, statistics } = context;
+        let threads = &compute.threads;
         let rows = x.nrows();
         let LayerMemory { z, a, kept, moments, .. } = memory;
         let [z, a, kept] = [z, a, kept].map(|matrix| first_rows_mut(matrix, rows));
         match self {
             Self::Dense(dense) => dense.forward(compute, parameters, x, z, a),
-            Self::Dropout(dropout) => dropout.forward(&compute.threads, pass, index, x, kept, a),
+            Self::Dropout(dropout) => dropout.times(dropout_factor).forward(threads, pass, index, x, kept, a),
             Self::Norm(norm) => {
                 let kept = Kept { normalized: kept, moments };
-                norm.forward(&compute.threads, pass, parameters, statistics, x, kept, z, a);
+                norm.forward(threads, pass, parameters, statistics, x, kept, z, a);
             }
-            Self::Residual(residual) => residual.forward(&compute.threads, x, s.expect("an earlier layer"), a),
+            Self::Residual(residual) => residual.forward(threads, x, s.expect("an earlier layer"), a),
+            Self::Scale(scale) => scale.forward(threads, parameters, x, a),
+            Self::Parametric(parametric) => parametric.forward(threads, parameters, x, kept, a),
+            Self::Embed(embed) => embed.forward(threads, parameters, x, a),
         }
     }
 
     /// Overwrites `gradient`, and `dx` if there is one, with what its product is fused with. The output's gradient in
-    /// `memory` is ∂L/∂a on entry and ∂L/∂z on return.
+    /// `memory` is ∂L/∂a on entry and ∂L/∂z on return; `activation` is what is left to go back through of the layer's.
     pub(crate) fn backward<T: Real>(
         &self,
         context: Context<T>,
+        activation: Activation,
         x: ArrayView2<T>,
         memory: &mut LayerMemory<T>,
         gradient: &mut [T],
         dx: Option<(ArrayViewMut2<T>, Fused<T>)>,
     ) {
-        let Context { compute, pass, parameters, .. } = context;
+        let Context { compute, pass, dropout_factor, parameters, .. } = context;
         let threads = &compute.threads;
         let rows = x.nrows();
         let LayerMemory { z, a, d, kept, moments } = memory;
         let [z, a] = [z, a].map(|matrix| first_rows(matrix, rows));
         let [d, kept] = [d, kept].map(|matrix| first_rows_mut(matrix, rows));
         match self {
-            Self::Dense(dense) => dense.backward(compute, parameters, x, z, a, d, gradient, dx),
+            Self::Dense(dense) => {
+                Dense { activation, ..*dense }.backward(compute, parameters, x, z, a, d, gradient, dx);
+            }
             Self::Norm(norm) => {
+                let norm = Norm { activation, ..*norm };
                 let kept = Kept { normalized: kept, moments };
                 norm.backward(threads, pass, parameters, kept, z, a, d, gradient, dx.map(|(dx, _)| dx));
             }
             Self::Dropout(dropout) => {
                 if let Some((dx, fused)) = dx {
                     let is_after_relu = matches!(fused, Fused::ReluMask(_));
-                    dropout.backward(threads, pass, kept.view(), a, d, dx, is_after_relu);
+                    dropout.times(dropout_factor).backward(threads, pass, kept.view(), a, d, dx, is_after_relu);
                 }
             }
             Self::Residual(residual) => dx.into_iter().for_each(|(dx, _)| residual.backward(threads, d.view(), dx)),
+            Self::Scale(scale) => scale.backward(threads, parameters, x, d.view(), gradient, dx.map(|(dx, _)| dx)),
+            Self::Parametric(parametric) => {
+                parametric.backward(threads, parameters, x, kept, d.view(), gradient, dx.map(|(dx, _)| dx));
+            }
+            Self::Embed(embed) => embed.backward(threads, parameters, x, d.view(), gradient, dx.map(|(dx, _)| dx)),
         }
     }
 
@@ -178,5 +214,31 @@ impl Layer {
     /// Whether its backward can do more with `dx` than write it: go back through the activation of the layer before.
     pub(crate) fn fuses(&self) -> bool {
         matches!(self, Self::Dense(_) | Self::Dropout(_))
+    }
+}
+
+/// How parameters are learnt beside those of other layers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Factors {
+    /// The learning rate is multiplied by this.
+    pub rate: f64,
+    /// λ of decoupled weight decay is multiplied by this, beside the learning rate's factor: 0 is none.
+    pub decay: f64,
+}
+
+impl Factors {
+    /// As all others.
+    pub const ONE: Self = Self { rate: 1.0, decay: 1.0 };
+
+    /// Whether they change nothing, which a file need not say.
+    pub(crate) fn is_one(&self) -> bool {
+        *self == Self::ONE
+    }
+}
+
+impl Default for Factors {
+    fn default() -> Self {
+        Self::ONE
     }
 }

@@ -62,6 +62,9 @@ pub struct Model<T> {
     pub scaling: Scaling,
     /// From target values to what the outputs are compared with; [`Scaling::None`] for classes.
     pub target_scaling: Scaling,
+    /// The lowest and the highest prediction of every target of a regression, in the unit of the targets: what is beyond is
+    /// predicted as one of them, in training nothing changes. Empty for none.
+    pub output_range: Vec<[f64; 2]>,
     /// The shape of an example before it was flattened: (28, 28) for MNIST.
     pub example_shape: Vec<usize>,
     /// The names of the classes, in their order, where they have any.
@@ -73,7 +76,8 @@ impl<T: Real> Model<T> {
     pub fn new(network: Network<T>, loss: Loss, task: Task) -> Self {
         let example_shape = vec![network.inputs()];
         let [scaling, target_scaling] = [Scaling::None, Scaling::None];
-        Self { network, loss, task, scaling, target_scaling, example_shape, class_names: Vec::new() }
+        let (output_range, class_names) = (Vec::new(), Vec::new());
+        Self { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names }
     }
 
     /// Fails unless the network takes such examples and the loss such targets.
@@ -123,7 +127,34 @@ impl<T: Real> Model<T> {
             return Err(Error::Shape { what: "features of an example, as the model takes them", expected, got });
         }
         self.scaling.check(features.columns())?;
-        self.target_scaling.check(self.targets())
+        self.target_scaling.check(self.targets())?;
+        self.check_output_range()
+    }
+
+    /// Fails unless the range of the predictions, if there is one, is one of numbers for each target.
+    pub(crate) fn check_output_range(&self) -> Result<()> {
+        let (range, targets) = (&self.output_range, self.targets());
+        if range.is_empty() {
+            return Ok(());
+        }
+        if self.task != Task::Regression {
+            return Err(Error::value("range of the predictions", "none but in regression", format!("{range:?}")));
+        }
+        if range.len() != targets {
+            return Err(Error::Shape {
+                what: "targets of the range of the predictions",
+                expected: targets,
+                got: range.len(),
+            });
+        }
+        let is_range = |[low, high]: &&[f64; 2]| low.is_finite() && high.is_finite() && low <= high;
+        match range.iter().find(|range| !is_range(range)) {
+            Some(got) => {
+                let expected = "two finite numbers, the lower one first";
+                Err(Error::value("range of the predictions", expected, format!("{got:?}")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Predictions for every example, (rows, classes) or (rows, outputs), of quantiles all levels of a target side by
@@ -172,9 +203,22 @@ impl<T: Real> Model<T> {
             (_, Loss::Poisson, _) => prediction.iter_mut().zip(outputs).for_each(|(p, a)| *p = a.exp()),
             _ => prediction.iter_mut().zip(outputs).for_each(|(p, a)| *p = a),
         }
+        let of_one = self.loss.outputs_per_target();
         if self.task == Task::Regression && !self.loss.keeps_unit() {
-            let of_one = self.loss.outputs_per_target();
             prediction.chunks_mut(of_one).enumerate().for_each(|(target, x)| self.target_scaling.invert(target, x));
+        }
+        for (prediction, &[low, high]) in prediction.chunks_mut(of_one).zip(&self.output_range) {
+            // What is not a number stays none.
+            let clamp = |x: f64| {
+                if x < low {
+                    low
+                } else if x > high {
+                    high
+                } else {
+                    x
+                }
+            };
+            prediction.iter_mut().for_each(|x| *x = clamp(*x));
         }
     }
 

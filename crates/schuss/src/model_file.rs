@@ -43,6 +43,8 @@ struct Metadata {
     scaling: Scaling,
     #[serde(default)]
     target_scaling: Scaling,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    output_range: Vec<[f64; 2]>,
     #[serde(default)]
     example_shape: Vec<usize>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -109,7 +111,7 @@ impl ModelFile {
         let has_metadata = metadata.is_some();
         let sizes = dense_sizes(&tensors);
         let outputs = sizes.as_ref().map_or(0, |sizes| sizes[sizes.len() - 1]);
-        let Metadata { network, loss, task, scaling, target_scaling, example_shape, class_names, .. } =
+        let Metadata { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names, .. } =
             metadata.unwrap_or_else(|| Metadata::of_plain_weights(outputs));
         let network = match network {
             Described::Layers { layers } => {
@@ -142,7 +144,10 @@ impl ModelFile {
                     class_names.len(),
                 ));
             }
-            Ok(Model { network, loss, task, scaling, target_scaling, example_shape, class_names })
+            let model =
+                Model { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names };
+            model.check_output_range()?;
+            Ok(model)
         };
         let model = model().map_err(|error| error.to_string())?;
         let no_values = ndarray::Array2::zeros((0, outputs / model.loss.outputs_per_target()));
@@ -160,8 +165,10 @@ impl ModelFile {
 
     /// The model, computing in `T`.
     pub fn model<T: Real>(&self) -> Model<T> {
-        let Model { network, loss, task, scaling, target_scaling, example_shape, class_names } = self.model.clone();
-        Model { network: network.cast(), loss, task, scaling, target_scaling, example_shape, class_names }
+        let Model { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names } =
+            self.model.clone();
+        let network = network.cast();
+        Model { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names }
     }
 }
 
@@ -192,6 +199,7 @@ impl Metadata {
             task: Task::Classification { classes: outputs },
             scaling: Scaling::None,
             target_scaling: Scaling::None,
+            output_range: Vec::new(),
             example_shape: Vec::new(),
             class_names: Vec::new(),
         }
@@ -205,6 +213,7 @@ impl Metadata {
             task: model.task,
             scaling: model.scaling.clone(),
             target_scaling: model.target_scaling.clone(),
+            output_range: model.output_range.clone(),
             example_shape: model.example_shape.clone(),
             class_names: model.class_names.clone(),
         }

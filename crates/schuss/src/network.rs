@@ -9,15 +9,19 @@ use crate::dense::Dense;
 use crate::dropout::Dropout;
 use crate::layer::Context;
 use crate::norm::{Norm, NormKind};
+use crate::parametric::Parametric;
+use crate::periodic::Periodic;
 use crate::residual::Residual;
+use crate::scale::Scale;
 use crate::workspace::{Pass, first_rows, first_rows_mut};
-use crate::{Activation, Error, Layer, Real, Result, Threads, Workspace};
+use crate::{Activation, Error, Factors, Layer, Real, Result, Threads, Workspace};
 
 /// A named part of the parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Segment {
     /// `layers.{i}.weight` or `layers.{i}.bias`, i counting dense layers from 0; `norms.{i}.weight` (γ), `norms.{i}.bias`
-    /// (β), i counting norms.
+    /// (β), i counting norms; `scales.{i}.weight` (s), `activations.{i}.weight` (α); `embeds.0.frequencies` (w₁), `.phases`
+    /// (b₁), `.weights` (W₂), `.biases` (b₂), `.tables.{j}` (E).
     pub name: String,
     /// The layer that it belongs to, counted from 0 over layers of all kinds.
     pub layer: usize,
@@ -27,8 +31,10 @@ pub struct Segment {
     pub shape: Vec<usize>,
     /// The learning rate is multiplied by this.
     pub learning_rate_factor: f64,
-    /// Whether decoupled weight decay applies.
-    pub decay: bool,
+    /// k: an optimiser sees θ/k in place of θ, hence k times its gradient, and k times its step is taken.
+    pub gain: f64,
+    /// λ of decoupled weight decay is multiplied by this: 0 is none.
+    pub decay_factor: f64,
 }
 
 /// A sequence of layers and their parameters.
@@ -98,12 +104,12 @@ impl Mlp {
         for (i, size) in sizes.windows(2).enumerate() {
             let [inputs, outputs] = [size[0], size[1]];
             if i + 2 == sizes.len() {
-                layers.push(Layer::Dense(Dense { inputs, outputs, activation: last }));
+                layers.push(Layer::Dense(Dense::new(inputs, outputs, last)));
                 break;
             }
             let before = layers.len().checked_sub(1);
             let activation = if norm.is_some() { Activation::Identity } else { hidden };
-            layers.push(Layer::Dense(Dense { inputs, outputs, activation }));
+            layers.push(Layer::Dense(Dense::new(inputs, outputs, activation)));
             layers.extend(norm.map(|kind| Layer::Norm(Norm { features: outputs, kind, activation: hidden })));
             if dropout != 0.0 {
                 layers.push(Layer::Dropout(Dropout { features: outputs, rate: dropout }));
@@ -127,12 +133,13 @@ impl<T: Real> Network<T> {
         Self::of_layers(Mlp::new(sizes, hidden, last).layers()?)
     }
 
-    /// A network of these layers, weights and biases 0, scales and running variances of norms 1.
+    /// A network of these layers, weights and biases 0, scales, shares of activations and running variances 1.
     ///
     /// # Errors
     /// No dense layer; a layer that does not take what the one before it gives, has a size of zero, or a residual
     /// connection from a layer that is not before it or has another size; a dropout rate or a softmax smoothing outside
-    /// [0, 1); more parameters than fit the memory.
+    /// [0, 1); a factor that is negative or not finite; a parametric softmax; an [`Embed`](crate::Embed) that
+    /// is not the first layer, or has sizes outside their range; more parameters than fit the memory.
     pub fn of_layers(layers: Vec<Layer>) -> Result<Self> {
         if !layers.iter().any(|layer| matches!(layer, Layer::Dense(_))) {
             return Err(Error::value("layers of a network", "a dense one at least", layers.len()));
@@ -152,6 +159,13 @@ impl<T: Real> Network<T> {
             }
             share("softmax epsilon", layer.activation().epsilon())?;
             match layer {
+                Layer::Embed(_) if i > 0 => {
+                    return Err(Error::value("place of a layer that embeds", "0, the first", i));
+                }
+                Layer::Embed(embed) => embed.check()?,
+                Layer::Parametric(Parametric { activation: Activation::Softmax { .. }, .. }) => {
+                    return Err(Error::value("parametric activation", "one of single numbers", "softmax"));
+                }
                 Layer::Dropout(dropout) => share("dropout", dropout.rate)?,
                 Layer::Residual(Residual { from, .. }) if *from >= i.saturating_sub(1) => {
                     let expected = format!("a layer before {}", i.saturating_sub(1));
@@ -173,6 +187,14 @@ impl<T: Real> Network<T> {
         }
         parameters.resize(count.unwrap_or(0), T::ZERO);
         let segments = segments(&layers);
+        let is_factor = |factor: f64| factor.is_finite() && factor >= 0.0;
+        let fits = |segment: &&Segment| is_factor(segment.learning_rate_factor) && is_factor(segment.decay_factor);
+        if let Some(Segment { name, learning_rate_factor: rate, decay_factor: decay, .. }) =
+            segments.iter().find(|segment| !fits(segment))
+        {
+            let what = format!("factors of {name}");
+            return Err(Error::value(what, "finite numbers of 0 or more", format!("{rate}, {decay}")));
+        }
         for segment in segments.iter().filter(|segment| segment.is_scale()) {
             parameters[segment.range.clone()].fill(T::ONE);
         }
@@ -214,7 +236,7 @@ impl<T: Real> Network<T> {
         let is_dense = |layer: &&Layer| matches!(layer, Layer::Dense(_));
         let first = self.layers.iter().position(|layer| is_dense(&layer)).unwrap_or(0);
         let until_next = self.layers[first + 1..].iter().take_while(|layer| !is_dense(layer));
-        let functions = std::iter::once(&self.layers[first]).chain(until_next).map(Layer::activation);
+        let functions = std::iter::once(&self.layers[first]).chain(until_next).map(Layer::function);
         functions.filter(|f| *f != Activation::Identity).last().unwrap_or(Activation::Identity)
     }
 
@@ -229,8 +251,8 @@ impl<T: Real> Network<T> {
 
     /// This network with another smoothing of its softmax.
     pub fn with_epsilon(mut self, epsilon: f64) -> Self {
-        for layer in &mut self.layers {
-            *layer = layer.with_activation(layer.activation().with_epsilon(epsilon));
+        for activation in self.layers.iter_mut().filter_map(Layer::activation_mut) {
+            *activation = activation.with_epsilon(epsilon);
         }
         self
     }
@@ -300,8 +322,9 @@ impl<T: Real> Network<T> {
             return Err(Error::value("frozen layers", format!("fewer than the network's {}", dense.len()), layers));
         }
         self.frozen = if layers == 0 { 0 } else { dense[layers] };
-        for segment in &mut self.segments {
-            segment.learning_rate_factor = if segment.layer < self.frozen { 0.0 } else { 1.0 };
+        self.segments = segments(&self.layers);
+        for segment in self.segments.iter_mut().filter(|segment| segment.layer < self.frozen) {
+            segment.learning_rate_factor = 0.0;
         }
         Ok(())
     }
@@ -322,26 +345,25 @@ impl<T: Real> Network<T> {
     }
 
     /// Parameters and running statistics, all that training changes, with names and shapes: `layers.{i}.weight` (outputs,
-    /// inputs) and `layers.{i}.bias` first, then `norms.{i}.weight`, `norms.{i}.bias`, `norms.{i}.running_mean`,
-    /// `norms.{i}.running_var`.
+    /// inputs) and `layers.{i}.bias` first, then what other layers have, layer after layer: see [`Segment::name`]; a batch
+    /// norm's `norms.{i}.running_mean` and `norms.{i}.running_var` follow its own.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>, &[T])> {
         let of_segment =
             |segment: &Segment| (segment.name.clone(), segment.shape.clone(), &self.parameters[segment.range.clone()]);
-        let (dense, norms): (Vec<_>, Vec<_>) =
-            self.segments.iter().map(of_segment).partition(|(name, ..)| name.starts_with("layers."));
-        let mut norms = norms.chunks(2);
+        let (dense, others): (Vec<_>, Vec<_>) = self.segments.iter().partition(|segment| segment.is_dense());
+        let mut tensors: Vec<_> = dense.into_iter().map(of_segment).collect();
+        let mut others = others.into_iter().peekable();
         let mut statistics = &self.statistics[..];
-        let mut tensors = dense;
-        for layer in self.layers.iter().filter(|layer| matches!(layer, Layer::Norm(_))) {
-            let parameters = norms.next().unwrap_or_default();
-            tensors.extend_from_slice(parameters);
-            let Some(prefix) = parameters.first().and_then(|(name, ..)| name.strip_suffix("weight")) else { continue };
-            let n = layer.statistics_count() / 2;
+        let mut norms = 0;
+        for (i, layer) in self.layers.iter().enumerate() {
+            tensors.extend(std::iter::from_fn(|| others.next_if(|segment| segment.layer == i)).map(of_segment));
+            let Layer::Norm(norm) = layer else { continue };
+            let n = norm.statistics_count() / 2;
             for name in if n > 0 { &["running_mean", "running_var"][..] } else { &[] } {
-                let (of_norm, rest) = statistics.split_at(n);
-                tensors.push((format!("{prefix}{name}"), vec![n], of_norm));
-                statistics = rest;
+                let of_norm = statistics.split_off(..n).unwrap_or_default();
+                tensors.push((format!("norms.{norms}.{name}"), vec![n], of_norm));
             }
+            norms += 1;
         }
         tensors
     }
@@ -424,9 +446,9 @@ impl<T: Real> Network<T> {
 
     /// [`Network::forward`] of the batch that was written into [`Workspace::input`].
     pub fn forward_input<'w>(&self, workspace: &'w mut Workspace<T>) -> ArrayView2<'w, T> {
-        let Workspace { compute, input, layers: memory, rows, pass, .. } = workspace;
+        let Workspace { compute, input, layers: memory, rows, pass, dropout_factor, .. } = workspace;
         let rows = *rows;
-        for (i, (layer, context)) in self.contexts(compute, *pass).enumerate() {
+        for (i, (layer, context)) in self.contexts(compute, *pass, *dropout_factor).enumerate() {
             let (before, rest) = memory.split_at_mut(i);
             let x = before.last().map_or(&*input, |previous| &previous.a);
             let s = layer.skips_from().map(|from| first_rows(&before[from].a, rows));
@@ -440,13 +462,14 @@ impl<T: Real> Network<T> {
         &'c self,
         compute: &'c Compute,
         pass: Pass,
+        dropout_factor: f64,
     ) -> impl Iterator<Item = (&'c Layer, Context<'c, T>)> {
         let [mut parameters, mut statistics] = [&self.parameters[..], &self.statistics[..]];
         self.layers.iter().enumerate().map(move |(index, layer)| {
             let parameters = parameters.split_off(..layer.parameter_count()).unwrap_or_default();
             let statistics = statistics.split_off(..layer.statistics_count()).unwrap_or_default();
             let pass = if index < self.frozen { Pass::Inference } else { pass };
-            (layer, Context { compute, pass, index, parameters, statistics })
+            (layer, Context { compute, pass, index, dropout_factor, parameters, statistics })
         })
     }
 
@@ -484,8 +507,8 @@ impl<T: Real> Network<T> {
         last: Activation,
         mut d_input: Option<ArrayViewMut2<T>>,
     ) {
-        let Workspace { compute, input, layers: memory, gradient, rows, pass } = workspace;
-        let rows = *rows;
+        let Workspace { compute, input, layers: memory, gradient, rows, pass, dropout_factor } = workspace;
+        let (rows, dropout_factor) = (*rows, *dropout_factor);
         let threads = &compute.threads;
         let last_to_do = if d_input.is_some() { 0 } else { self.frozen };
         let mut end = self.parameters.len();
@@ -496,11 +519,11 @@ impl<T: Real> Network<T> {
             }
             let range = end - layer.parameter_count()..end;
             end = range.start;
-            let layer = layer.with_activation(activation);
+            let own_activation = activation;
             let pass = if i < self.frozen { Pass::Inference } else { *pass };
             let parameters = &self.parameters[range.clone()];
             // A norm's backward has what it needs of the statistics from its forward.
-            let context = Context { compute, pass, index: i, parameters, statistics: &[] };
+            let context = Context { compute, pass, index: i, dropout_factor, parameters, statistics: &[] };
             let (before, rest) = memory.split_at_mut(i);
             let (x, dx) = match before.last_mut() {
                 Some(previous) if i == last_to_do && d_input.is_none() => (&previous.a, None),
@@ -516,7 +539,7 @@ impl<T: Real> Network<T> {
                 }
                 None => (&*input, d_input.take().map(|dx| (dx, Fused::Nothing))),
             };
-            layer.backward(context, first_rows(x, rows), &mut rest[0], &mut gradient[range], dx);
+            layer.backward(context, own_activation, first_rows(x, rows), &mut rest[0], &mut gradient[range], dx);
             if let Some(previous) = before.last_mut() {
                 for later in self.residuals_from(i - 1) {
                     let d = first_rows(&rest[later - i].d, rows);
@@ -554,9 +577,15 @@ impl<T: Real> Network<T> {
 }
 
 impl Segment {
-    /// Whether it is the γ of a norm, which begins at 1.
+    /// Whether it is the weight or the bias of a dense layer.
+    pub(crate) fn is_dense(&self) -> bool {
+        self.name.starts_with("layers.")
+    }
+
+    /// Whether it begins at 1: γ of a norm, s of a scale, α of a parametric activation.
     pub(crate) fn is_scale(&self) -> bool {
-        self.name.starts_with("norms.") && self.name.ends_with(".weight")
+        let is_of = |kind: &&str| self.name.starts_with(*kind);
+        ["norms.", "scales.", "activations."].iter().any(is_of) && self.name.ends_with(".weight")
     }
 }
 
@@ -566,6 +595,8 @@ pub(crate) fn parameter_count(layers: &[Layer]) -> Option<usize> {
         let of_layer = match layer {
             Layer::Dense(dense) => dense.inputs.checked_add(1)?.checked_mul(dense.outputs)?,
             Layer::Norm(norm) => norm.features.checked_mul(2)?,
+            Layer::Scale(Scale { features, .. }) | Layer::Parametric(Parametric { features, .. }) => *features,
+            Layer::Embed(embed) => embed.parameter_count()?,
             Layer::Dropout(_) | Layer::Residual(_) => 0,
         };
         count.checked_add(of_layer)
@@ -574,25 +605,47 @@ pub(crate) fn parameter_count(layers: &[Layer]) -> Option<usize> {
 
 /// The named parts of the parameters of `layers`.
 fn segments(layers: &[Layer]) -> Vec<Segment> {
-    let mut end = 0;
-    let [mut dense, mut norms] = [0, 0];
-    let mut segments = Vec::new();
-    for (i, layer) in layers.iter().enumerate() {
-        let mut segment = |name: String, shape: Vec<usize>, decay| {
-            let range = end..end + shape.iter().product::<usize>();
-            end = range.end;
-            segments.push(Segment { name, layer: i, range, shape, learning_rate_factor: 1.0, decay });
+    let mut segments: Vec<Segment> = Vec::new();
+    let [mut dense, mut norms, mut scales, mut activations] = [0; 4];
+    for (layer, description) in layers.iter().enumerate() {
+        let mut add = |name: String, shape: Vec<usize>, factors: Factors, gain: f64| {
+            let start = segments.last().map_or(0, |segment| segment.range.end);
+            let range = start..start + shape.iter().product::<usize>();
+            let Factors { rate: learning_rate_factor, decay: decay_factor } = factors;
+            segments.push(Segment { name, layer, range, shape, learning_rate_factor, gain, decay_factor });
         };
-        match layer {
-            Layer::Dense(Dense { inputs, outputs, .. }) => {
-                segment(format!("layers.{dense}.weight"), vec![*outputs, *inputs], true);
-                segment(format!("layers.{dense}.bias"), vec![*outputs], false);
+        match description {
+            Layer::Dense(Dense { inputs, outputs, parametrization, bias_factors, .. }) => {
+                let gain = parametrization.gain(*inputs);
+                add(format!("layers.{dense}.weight"), vec![*outputs, *inputs], Factors::ONE, gain);
+                add(format!("layers.{dense}.bias"), vec![*outputs], *bias_factors, 1.0);
                 dense += 1;
             }
             Layer::Norm(norm) => {
-                segment(format!("norms.{norms}.weight"), vec![norm.features], false);
-                segment(format!("norms.{norms}.bias"), vec![norm.features], false);
+                let factors = Factors { decay: 0.0, ..Factors::ONE };
+                add(format!("norms.{norms}.weight"), vec![norm.features], factors, 1.0);
+                add(format!("norms.{norms}.bias"), vec![norm.features], factors, 1.0);
                 norms += 1;
+            }
+            Layer::Scale(Scale { features, factors }) => {
+                add(format!("scales.{scales}.weight"), vec![*features], *factors, 1.0);
+                scales += 1;
+            }
+            Layer::Parametric(Parametric { features, factors, .. }) => {
+                add(format!("activations.{activations}.weight"), vec![*features], *factors, 1.0);
+                activations += 1;
+            }
+            Layer::Embed(embed) => {
+                let n = embed.numbers;
+                if let Some(Periodic { frequencies: k, outputs, factors, .. }) = embed.periodic {
+                    add("embeds.0.frequencies".into(), vec![n, k], factors, 1.0);
+                    add("embeds.0.phases".into(), vec![n, k], factors, 1.0);
+                    add("embeds.0.weights".into(), vec![n, outputs - 1, k], factors, 1.0);
+                    add("embeds.0.biases".into(), vec![n, outputs - 1], factors, 1.0);
+                }
+                for (i, category) in embed.categories.iter().enumerate() {
+                    add(format!("embeds.0.tables.{i}"), vec![category.count, category.width], Factors::ONE, 1.0);
+                }
             }
             Layer::Dropout(_) | Layer::Residual(_) => {}
         }

@@ -64,8 +64,9 @@ impl<T: Real> Predictor<T> {
         }
         model.scaling.check(network.inputs())?;
         model.target_scaling.check(model.targets())?;
+        model.check_output_range()?;
         let compute = Compute::from(&Threads::ONE);
-        let contexts = network.contexts(&compute, Pass::Inference);
+        let contexts = network.contexts(&compute, Pass::Inference, 1.0);
         let layers = contexts.map(|(layer, context)| match layer {
             Layer::Dense(dense) => {
                 Stage::Dense(TransposedLayer::new(dense.views(context.parameters), dense.activation))
@@ -91,7 +92,7 @@ impl<T: Real> Predictor<T> {
             return Err(Error::Shape { what: "features of an example, as the model takes them", expected, got });
         }
         self.model.scaling.gather(&Threads::ONE, example, &[0], self.input.view_mut());
-        for (i, (layer, context)) in self.model.network.contexts(&self.compute, Pass::Inference).enumerate() {
+        for (i, (layer, context)) in self.model.network.contexts(&self.compute, Pass::Inference, 1.0).enumerate() {
             let (before, rest) = self.layers.split_at_mut(i);
             let x = before.last().map_or_else(|| self.input.as_slice().unwrap_or_default(), Stage::output);
             match &mut rest[0] {

@@ -22,6 +22,8 @@ pub(crate) enum Purpose {
     Bootstrap = 7,
     /// The rows by which columns are judged.
     Leak = 8,
+    /// Initial parameters that fit the data.
+    FittedInit = 9,
 }
 
 /// The numbers for `purpose` and `counter`.

@@ -16,6 +16,7 @@ pub struct Workspace<T> {
     pub(crate) gradient: Vec<T>,
     pub(crate) rows: usize,
     pub(crate) pass: Pass,
+    pub(crate) dropout_factor: f64,
 }
 
 /// What a forward and a backward are for.
@@ -75,6 +76,7 @@ impl<T: Real> Workspace<T> {
             gradient: vec![T::ZERO; network.parameters().len()],
             rows: 0,
             pass: Pass::Inference,
+            dropout_factor: 1.0,
         }
     }
 
@@ -87,6 +89,15 @@ impl<T: Real> Workspace<T> {
     /// What the passes from now on are for; inference unless it is said.
     pub fn set_pass(&mut self, pass: Pass) {
         self.pass = pass;
+    }
+
+    /// What the rates of dropout are multiplied with from now on, 0 to 1; 1 unless it is said.
+    ///
+    /// # Panics
+    /// Another factor.
+    pub fn set_dropout_factor(&mut self, factor: f64) {
+        assert!((0.0..=1.0).contains(&factor), "a factor of dropout from 0 to 1, not {factor}");
+        self.dropout_factor = factor;
     }
 
     /// The most rows that fit.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ndarray::{Array2, Axis};
 use schuss::{
     Activation, Augment, Dataset, Features, Init, Loss, Mlp, Model, Network, NormKind, Optimizer, Predictor, Products,
-    Real, Scaling, Settings, Targets, Task, Threads, Trainer,
+    Real, RealMlp, Scaling, Settings, Targets, Task, Threads, Trainer,
 };
 
 struct Counting;
@@ -65,8 +65,32 @@ fn check<T: Real>(threads: usize, optimizer: Optimizer, activation: Activation, 
         accumulate: if is_mixed { 3 } else { 1 },
         ..Settings::default()
     };
+    check_steps(threads, &mut model, data, &settings);
+}
+
+/// Numbers, plain columns and codes.
+#[track_caller]
+fn check_table<'a>(threads: usize, columns: &'a Array2<f32>, targets: Targets<'a>) {
+    let data = Dataset::new(Features::F32(columns.view()), targets).unwrap();
+    let task = Task::of(targets);
+    let table = RealMlp { numbers: 60, plain: 38, categories: vec![20, 7], ..RealMlp::td(task, targets.width()) };
+    let network = Network::<f32>::of_layers(table.layers().unwrap()).unwrap();
+    let loss = if task == Task::Regression { Loss::Mse } else { Loss::CrossEntropy };
+    let mut model = Model::new(network, loss, task);
+    model.fit_init(data.features(), 0, &Threads::ONE).unwrap();
+    let settings = Settings { learning_rate: 1e-4, ..table.settings() };
+    check_steps(threads, &mut model, data, &settings);
+    let mut predictor = Predictor::new(&model).unwrap();
+    let row = Features::F32(columns.slice_axis(Axis(0), (3..4).into()));
+    let mut predict = || assert!(predictor.predict(row).is_ok());
+    predict();
+    assert_eq!(allocations(predict), 0, "a single prediction");
+}
+
+#[track_caller]
+fn check_steps<T: Real>(threads: usize, model: &mut Model<T>, data: Dataset, settings: &Settings) {
     let threads = Threads::new(threads).unwrap();
-    let mut trainer = Trainer::new(&mut model, data, &settings, &threads).unwrap();
+    let mut trainer = Trainer::new(model, data, settings, &threads).unwrap();
     let order: Vec<u32> = (0..data.rows() as u32).rev().collect();
     let mut steps = |epochs: usize| {
         for rows in (0..epochs).flat_map(|_| order.chunks(settings.batch_size)) {
@@ -75,7 +99,7 @@ fn check<T: Real>(threads: usize, optimizer: Optimizer, activation: Activation, 
     };
     // Every thread meets its first piece of work within a few steps.
     steps(50);
-    assert_eq!(allocations(|| steps(50)), 0, "{threads:?}, {optimizer:?}, {activation:?}, {loss:?}");
+    assert_eq!(allocations(|| steps(50)), 0, "{threads:?}, {settings:?}");
 }
 
 #[test]
@@ -99,7 +123,11 @@ fn a_step_allocates_nothing_after_the_first() {
     let mut predict = || assert_eq!(predictor.predict(Features::U8(row)).unwrap().len(), 10);
     predict();
     assert_eq!(allocations(predict), 0, "a single prediction");
+    let columns =
+        Array2::from_shape_fn((450, 100), |(i, j)| ((i * 31 + j * 17) % 20) as f32 - if j < 98 { 9.5 } else { 0.0 });
     for threads in [1, 2] {
+        check_table(threads, &columns, classes.targets());
+        check_table(threads, &columns, numbers.targets());
         check::<f32>(threads, Optimizer::SGD, Activation::Relu, Loss::CrossEntropy, classes);
         check::<f64>(threads, Optimizer::ADAM, Activation::Gelu, Loss::CrossEntropy, classes);
         check::<f32>(threads, Optimizer::ADAM, Activation::Tanh, Loss::Mse, numbers);

@@ -2,8 +2,8 @@
 
 use ndarray::{Array2, ArrayView2};
 use schuss::{
-    Activation, BatchTargets, Init, Loss, Mlp, Network, NormKind, Pass, Subject, TOLERANCE, Targets, Threads,
-    Workspace, softmax_jacobian_error,
+    Activation, BatchTargets, Category, Dense, Embed, Factors, Init, Layer, Loss, Mlp, Network, NormKind, Parametric,
+    Pass, Periodic, Scale, Segment, Subject, TOLERANCE, Targets, Threads, Workspace, softmax_jacobian_error,
 };
 
 const ROWS: usize = 9;
@@ -16,6 +16,16 @@ fn network(sizes: &[usize], hidden: Activation, last: Activation, seed: u64) -> 
     let mut network = Network::new(sizes, hidden.with_epsilon(0.0), last.with_epsilon(0.0)).unwrap();
     Init::Normal { deviation: 0.6 }.draw(&mut network, seed);
     network
+}
+
+/// Moves what begins at 0 or 1 somewhere else.
+fn shift(network: &mut Network<f64>, kinds: &[&str]) {
+    let is_one = |segment: &&Segment| kinds.iter().any(|kind| segment.name.starts_with(kind));
+    let ranges: Vec<_> = network.segments().iter().filter(is_one).map(|segment| segment.range.clone()).collect();
+    for range in ranges {
+        let values = &mut network.parameters_mut()[range];
+        values.iter_mut().enumerate().for_each(|(i, x)| *x += 0.3 * (i as f64 * 1.3).cos());
+    }
 }
 
 #[track_caller]
@@ -141,16 +151,46 @@ fn every_kind_of_layer() {
             let mut network = Network::of_layers(mlp.layers().unwrap()).unwrap();
             Init::Normal { deviation: 0.6 }.draw(&mut network, seed as u64);
             // Scales, shifts and running statistics that are nobody's defaults.
-            let norms = network.segments().iter().filter(|segment| segment.name.starts_with("norms."));
-            for range in norms.map(|segment| segment.range.clone()).collect::<Vec<_>>() {
-                let values = &mut network.parameters_mut()[range];
-                values.iter_mut().enumerate().for_each(|(i, x)| *x += 0.3 * (i as f64 * 1.3).cos());
-            }
+            shift(&mut network, &["norms."]);
             network.statistics_mut().iter_mut().enumerate().for_each(|(i, x)| *x += 0.2 * (i as f64).sin().abs());
             let x = waves(ROWS, 5, 1.7);
             for pass in [Pass::Inference, training] {
                 check_pass(&network, Loss::CrossEntropy, x.view(), BatchTargets::Classes(&labels), pass);
             }
+        }
+    }
+}
+
+/// Numbers, plain columns and codes, some of them unknown: one of each kind of layer for tables.
+#[test]
+fn layers_for_tables() {
+    let categories = vec![Category { count: 3, width: 4 }, Category { count: 2, width: 1 }];
+    let periodic = Some(Periodic { frequencies: 18, outputs: 4, deviation: 0.3, factors: Factors::ONE });
+    let embeds = [
+        Embed { numbers: 3, periodic, plain: 2, categories: categories.clone() },
+        Embed { numbers: 3, periodic: None, plain: 0, categories: categories.clone() },
+        Embed { numbers: 2, periodic, ..Embed::default() },
+        Embed { plain: 1, categories, ..Embed::default() },
+    ];
+    let labels: Vec<u32> = (0..ROWS as u32).map(|row| row % 3).collect();
+    for embed in embeds {
+        for activation in Activation::ALL.into_iter().filter(|f| !matches!(f, Activation::Softmax { .. })) {
+            let (codes, features) = (embed.inputs() - embed.categories.len(), embed.outputs());
+            let layers = vec![
+                Layer::Embed(embed.clone()),
+                Layer::Scale(Scale { features, factors: Factors::ONE }),
+                Layer::Dense(Dense::new(features, 6, Activation::Identity)),
+                Layer::Parametric(Parametric { features: 6, activation, factors: Factors::ONE }),
+                Layer::Dense(Dense::new(6, 3, Activation::Softmax { epsilon: 0.0 })),
+            ];
+            let mut network = Network::of_layers(layers).unwrap();
+            Init::Normal { deviation: 0.6 }.draw(&mut network, 3);
+            shift(&mut network, &["scales.", "activations."]);
+            let mut x = waves(ROWS, embed.inputs(), 1.7);
+            // From -1 on: the last ones are unknown, too. On both sides of a code there is none, so that differences are 0.
+            let of_codes = x.indexed_iter_mut().filter(|((_, j), _)| *j >= codes);
+            of_codes.for_each(|((i, j), x)| *x = ((i * 2 + j) % 5) as f64 - 1.0);
+            check(&network, Loss::CrossEntropy, x.view(), BatchTargets::Classes(&labels));
         }
     }
 }

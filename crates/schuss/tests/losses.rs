@@ -116,7 +116,7 @@ fn norms_are_pytorchs() {
             let case = format!("norm-{name}-{pass_name}");
             let of = |part: &str| tensor(&format!("{case}.{part}"));
             let n = 5;
-            let dense = schuss::Dense { inputs: n, outputs: n, activation: Activation::Identity };
+            let dense = schuss::Dense::new(n, n, Activation::Identity);
             let norm = Norm { features: n, kind, activation: Activation::Identity };
             let layers = vec![Layer::Dense(dense), Layer::Norm(norm)];
             let mut network = Network::<f64>::of_layers(layers).unwrap();

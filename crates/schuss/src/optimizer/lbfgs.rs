@@ -58,7 +58,7 @@ impl Pairs {
 
 impl<T: Real> Pass<'_, T> {
     pub fn lbfgs(self, [steps, changes]: [&mut [T]; 2], pairs: &mut Pairs) -> bool {
-        let Self { threads, runs, parameters, gradient, clipper, learning_rate, step } = self;
+        let Self { threads, runs, parameters, gradient, clipper, learning_rate, decay_factor, step } = self;
         let n = parameters.len();
         if step > 1 {
             // y = g - the gradient before.
@@ -77,7 +77,7 @@ impl<T: Real> Pass<'_, T> {
         let d = at_mut(steps, n, pairs.place);
         // s = η d - η λ θ, θ += s
         update_runs(threads, runs, parameters, gradient, [d], |run| {
-            let [rate, keep] = run.rates(learning_rate);
+            let [rate, keep] = run.rates(learning_rate, decay_factor);
             let [rate, keep, decay] = [rate * first, keep, 1.0 - keep].map(T::from_f64);
             #[inline(always)]
             move |p, _, [d]| (keep * p + rate * d, [rate * d - decay * p])

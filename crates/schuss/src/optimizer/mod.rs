@@ -2,7 +2,9 @@
 //!
 //! Before the formula of an [`Optimizer`], every step does this, as PyTorch does: g is clipped ([`Clip`]), and where there
 //! is weight decay λ, θ = (1 - η λ) θ (Loshchilov and Hutter 2019, arXiv:1711.05101; biases exempt). η is the learning
-//! rate of the step times the factor of the segment. Clip, decay, formula and a look for what is not finite are one pass
+//! rate of the step times the factor of the segment. A segment with a [gain](crate::Segment::gain) k takes part as θ/k: the
+//! formula sees k g, and θ changes by k times what it says (but L-BFGS, which measures for itself, has no use for that).
+//! Clip, decay, formula and a look for what is not finite are one pass
 //! over memory; only a norm or a product of vectors takes another.
 
 mod adam;

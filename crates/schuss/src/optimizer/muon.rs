@@ -43,15 +43,16 @@ pub(super) struct Part {
 
 impl Part {
     pub fn all(segments: &[Segment], weight_decay: f64) -> Vec<Self> {
-        let last_matrix = segments.iter().rposition(|segment| segment.shape.len() == 2);
+        let is_weight = |segment: &Segment| segment.name.starts_with("layers.") && segment.shape.len() == 2;
+        let last_weight = segments.iter().rposition(is_weight);
         let part = |(i, segment): (usize, &Segment)| {
             let hidden = match segment.shape[..] {
-                [outputs, inputs] if Some(i) != last_matrix && outputs * inputs > 0 => Some([outputs, inputs]),
+                [outputs, inputs] if is_weight(segment) && Some(i) != last_weight && outputs * inputs > 0 => {
+                    Some([outputs, inputs])
+                }
                 _ => None,
             };
-            let weight_decay = if segment.decay { weight_decay } else { 0.0 };
-            let run = Run { learning_rate_factor: segment.learning_rate_factor, weight_decay };
-            Self { end: segment.range.end, run, hidden }
+            Self { end: segment.range.end, run: Run::new(segment, weight_decay), hidden }
         };
         segments.iter().enumerate().map(part).collect()
     }
@@ -139,7 +140,7 @@ impl<T: Real> Pass<'_, T> {
         constants: Constants,
         [beta1, beta2, epsilon]: [f64; 3],
     ) -> bool {
-        let Self { threads, clipper, learning_rate, step, .. } = self;
+        let Self { threads, clipper, learning_rate, decay_factor, step, .. } = self;
         let mut all_finite = true;
         let mut begin = 0;
         let mut second_begin = 0;
@@ -149,7 +150,7 @@ impl<T: Real> Pass<'_, T> {
             let [parameters, first] = [&mut *self.parameters, &mut *first].map(|all| &mut all[range.clone()]);
             let runs = &[(range.len(), *run)];
             let gradient = &self.gradient[range];
-            let mut pass = Pass { threads, runs, parameters, gradient, clipper, learning_rate, step };
+            let mut pass = Pass { threads, runs, parameters, gradient, clipper, learning_rate, decay_factor, step };
             all_finite &= match *hidden {
                 None => {
                     let second = &mut second[second_begin..][..gradient.len()];
@@ -165,7 +166,8 @@ impl<T: Real> Pass<'_, T> {
                     pass.clipper = Clipper::none();
                     pass.descend(
                         [],
-                        rate.factor(shape),
+                        // O does not depend on the gain.
+                        rate.factor(shape) / run.gain,
                         #[inline(always)]
                         |o, []| (o, []),
                     )

@@ -30,6 +30,7 @@ pub struct OptimizerState<T> {
     optimizer: Optimizer,
     clip: Option<Clip>,
     runs: Vec<(usize, Run)>,
+    decay_factor: f64,
     steps: u64,
     buffers: Vec<Buffer<T>>,
     memory: Memory<T>,
@@ -56,8 +57,8 @@ impl<T: Real> OptimizerState<T> {
     /// `weight_decay` is λ for those of them that decay.
     ///
     /// # Errors
-    /// A constant, the weight decay, the limit of the clip or a segment's learning-rate factor outside its range; more
-    /// to remember than fits the memory.
+    /// A constant, the weight decay, the limit of the clip or a segment's learning-rate factor or gain outside its range;
+    /// more to remember than fits the memory.
     pub fn new(optimizer: Optimizer, segments: &[Segment], weight_decay: f64, clip: Option<Clip>) -> Result<Self> {
         optimizer.check()?;
         clip.map_or(Ok(()), Clip::check)?;
@@ -65,14 +66,19 @@ impl<T: Real> OptimizerState<T> {
             return Err(Error::value("weight decay", "a finite number of 0 or more", weight_decay));
         }
         let mut end = 0;
-        for Segment { name, range, shape, learning_rate_factor: factor, .. } in segments {
+        for Segment { name, range, shape, learning_rate_factor, gain, decay_factor, .. } in segments {
             if range.start != end || range.len() != shape.iter().product::<usize>() {
                 let expected = format!("{shape:?} from {end} on");
                 return Err(Error::value(format!("range of {name}"), expected, format!("{range:?}")));
             }
-            if !(factor.is_finite() && *factor >= 0.0) {
-                let what = format!("learning-rate factor of {name}");
-                return Err(Error::value(what, "a finite number of 0 or more", factor));
+            for (what, factor) in [("learning-rate", learning_rate_factor), ("weight-decay", decay_factor)] {
+                if !(factor.is_finite() && *factor >= 0.0) {
+                    let what = format!("{what} factor of {name}");
+                    return Err(Error::value(what, "a finite number of 0 or more", factor));
+                }
+            }
+            if !(gain.is_finite() && *gain > 0.0) {
+                return Err(Error::value(format!("gain of {name}"), "a finite number above 0", gain));
             }
             end = range.end;
         }
@@ -101,7 +107,13 @@ impl<T: Real> OptimizerState<T> {
         };
         let buffer = |(name, length)| Ok(Buffer { name, values: zeros(length)? });
         let buffers = layout.into_iter().map(buffer).collect::<Result<_>>()?;
-        Ok(Self { optimizer, clip, runs: Run::of(segments, weight_decay), steps: 0, buffers, memory })
+        let runs = Run::of(segments, weight_decay);
+        Ok(Self { optimizer, clip, runs, decay_factor: 1.0, steps: 0, buffers, memory })
+    }
+
+    /// From the next step on λ is multiplied by `factor`, 1 at first: see [`Settings::decay_schedule`](crate::Settings).
+    pub fn set_decay_factor(&mut self, factor: f64) {
+        self.decay_factor = factor;
     }
 
     /// One update of the flat parameters. Whether all of them are finite afterwards.
@@ -110,12 +122,13 @@ impl<T: Real> OptimizerState<T> {
     /// The number of parameters or gradients is not that of the segments.
     pub fn step(&mut self, threads: &Threads, parameters: &mut [T], gradient: &[T], learning_rate: f64) -> bool {
         self.steps += 1;
-        let Self { runs, steps: step, buffers, memory, .. } = self;
+        let Self { runs, decay_factor, steps: step, buffers, memory, .. } = self;
         let clipper = Clipper::new(threads, self.clip, gradient);
         if let (Optimizer::ScheduleFree { .. }, 1) = (self.optimizer, *step) {
             buffers[0].values.copy_from_slice(parameters);
         }
-        let pass = Pass { threads, runs, parameters, gradient, clipper, learning_rate, step: *step };
+        let decay_factor = *decay_factor;
+        let pass = Pass { threads, runs, parameters, gradient, clipper, learning_rate, decay_factor, step: *step };
         match (self.optimizer, memory) {
             (Optimizer::Sgd { momentum: 0.0, .. }, _) => pass.sgd(),
             (Optimizer::Sgd { momentum, nesterov }, _) => pass.sgd_with_momentum(slices(buffers), momentum, nesterov),

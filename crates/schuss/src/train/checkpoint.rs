@@ -37,6 +37,7 @@ fn subject<T: Real>(model: &Model<T>, parts: &Parts, settings: &Settings) -> Vec
         ("task", format!("{:?}", model.task)),
         ("scaling", serde_json::to_string(&model.scaling).expect("plain data")),
         ("scaling of the targets", serde_json::to_string(&model.target_scaling).expect("plain data")),
+        ("range of the predictions", format!("{:?}", model.output_range)),
         ("frozen layers", model.network.frozen().to_string()),
         ("training data", parts.train.fingerprint()),
         ("validation data", parts.valid.map_or("none".into(), |valid| valid.fingerprint())),

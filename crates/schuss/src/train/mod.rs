@@ -11,7 +11,7 @@ mod trainer;
 use schuss_kernels::Products;
 
 use crate::{
-    Augment, Clip, Dataset, Error, Metrics, Model, Optimizer, Real, Result, Schedule, Targets, Threads, WarmUp,
+    Augment, Clip, Dataset, Error, Layer, Metrics, Model, Optimizer, Real, Result, Schedule, Targets, Threads, WarmUp,
 };
 
 pub use find_rate::{FoundRate, find_rate};
@@ -51,6 +51,10 @@ pub struct Settings {
     pub warm_up: WarmUp,
     /// λ of decoupled weight decay, θ -= η λ θ on weights.
     pub weight_decay: f64,
+    /// How λ changes from step to step, if it does; any but a plateau.
+    pub decay_schedule: Schedule,
+    /// How the rates of dropout change from step to step, if they do; any but a plateau. A factor above 1 is 1.
+    pub dropout_schedule: Schedule,
     /// What is done to a gradient that is too large.
     pub clip: Option<Clip>,
     /// γ of the average of the parameters that is evaluated and kept in their place: see [`Average`](crate::Average).
@@ -134,6 +138,8 @@ impl Default for Settings {
             schedule: Schedule::Constant,
             warm_up: WarmUp::default(),
             weight_decay: 0.0,
+            decay_schedule: Schedule::Constant,
+            dropout_schedule: Schedule::Constant,
             clip: None,
             average: None,
             batch_size: 32,
@@ -281,6 +287,8 @@ impl Settings {
             ("schedule", self.schedule.to_string()),
             ("warm-up", self.warm_up.steps.to_string()),
             ("weight decay", format!("{:?}", self.weight_decay)),
+            ("schedule of weight decay", self.decay_schedule.to_string()),
+            ("schedule of dropout", self.dropout_schedule.to_string()),
             ("clip", format!("{:?}", self.clip)),
             ("average", format!("{:?}", self.average)),
             ("batch size", self.batch_size.to_string()),
@@ -362,6 +370,19 @@ impl Settings {
             }
         }
         self.schedule.check()?;
+        for (what, schedule) in
+            [("schedule of weight decay", self.decay_schedule), ("schedule of dropout", self.dropout_schedule)]
+        {
+            schedule.check()?;
+            if schedule.plateau().is_some() {
+                return Err(Error::value(what, "any but a plateau", schedule));
+            }
+        }
+        if let (true, [Layer::Embed(embed), ..]) = (self.mixup > 0.0, model.network.layers())
+            && !embed.categories.is_empty()
+        {
+            return Err(Error::value("mixup", "0 where there are codes of categories, which do not mix", self.mixup));
+        }
         self.order.check(dataset.rows(), self.epochs)
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::train::pace::Pace;
 use crate::train::trainer::Trainer;
 use crate::train::{Evaluate, Event, Keep, Measured, OnDivergence, Parts, Settings, Summary};
-use crate::{Error, Model, Network, Plateau, Real, Result, Scores, Threads};
+use crate::{Error, Model, Network, Plateau, Real, Result, Schedule, Scores, Threads};
 
 /// A training that is under way.
 ///
@@ -282,17 +282,24 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
 
     fn learning_rate(&self) -> f64 {
         let Settings { schedule, warm_up, learning_rate, .. } = self.trainer.settings();
+        let plateau = self.state.plateau.map_or(1.0, |plateau| plateau.current);
+        let rollbacks = 0.5f64.powi(self.state.rollbacks);
+        learning_rate * self.factor(*schedule) * warm_up.factor(self.state.step) * plateau * rollbacks
+    }
+
+    /// The factor of a schedule at the next step.
+    fn factor(&self, schedule: Schedule) -> f64 {
         let step = self.state.step;
-        let factor = match &self.state.pace {
+        match &self.state.pace {
             Some(pace) => schedule.factor_at(pace.at(step), step),
             None => schedule.factor(step, self.total_steps),
-        };
-        let plateau = self.state.plateau.map_or(1.0, |plateau| plateau.current);
-        learning_rate * factor * warm_up.factor(step) * plateau * 0.5f64.powi(self.state.rollbacks)
+        }
     }
 
     fn step(&mut self) -> Result<Event> {
         let rate = self.learning_rate();
+        let Settings { dropout_schedule, decay_schedule, .. } = *self.trainer.settings();
+        self.trainer.set_factors(self.factor(dropout_schedule), self.factor(decay_schedule));
         let end = (self.state.place + self.trainer.settings().batch_size).min(self.order.len());
         let rows = &self.order[self.state.place..end];
         let count = rows.len();

@@ -68,6 +68,13 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         self.steps = steps;
     }
 
+    /// From the next step on, the rates of dropout and λ are multiplied by these factors: see
+    /// [`Settings::dropout_schedule`].
+    pub fn set_factors(&mut self, dropout: f64, weight_decay: f64) {
+        self.workspace.set_dropout_factor(dropout.clamp(0.0, 1.0));
+        self.optimizer.set_decay_factor(weight_decay);
+    }
+
     /// One step on the examples `rows`: forward, loss, backward, update. The mean loss of the batch before the step; none
     /// where that, or a parameter after the step, is not finite, unless the run is to go on.
     ///
