@@ -12,7 +12,7 @@ use crate::failure::Result;
 use crate::options::Options;
 
 /// A linear model is trained for a run's report up to so many weights times rows: some milliseconds.
-const LINEAR_WORK: usize = 20_000_000;
+const LINEAR_WORK: usize = 5_000_000;
 
 /// A run that is over, and what it is judged by.
 pub struct Subject<'a, T> {
@@ -23,6 +23,8 @@ pub struct Subject<'a, T> {
     /// Of its metrics, and of its details.
     pub lines: &'a [Value],
     pub details: &'a [Value],
+    /// What went wrong with it, if anything.
+    pub problem: Option<String>,
     pub threads: &'a Threads,
 }
 
@@ -46,12 +48,12 @@ pub fn judged(data: &Data) -> (&'static str, &Examples) {
 
 /// Measures the model of a run.
 pub fn findings<T: Real>(subject: &Subject<T>) -> Result<Findings> {
-    let Subject { name, options, data, model, lines, details, threads } = *subject;
+    let Subject { name, options, data, model, lines, details, ref problem, threads } = *subject;
     let (part, examples) = judged(data);
     let (train, dataset) = (data.train.dataset()?, examples.dataset()?);
     let evaluation = Evaluation::new(model, dataset, threads)?;
     let measures = evaluation.measures(threads);
-    let mut warnings = warnings(data)?;
+    let mut warnings: Vec<String> = problem.iter().cloned().chain(warnings(data)?).collect();
     let mut baselines = Vec::new();
     let constant = baselines::constant(train, dataset, model.task)?;
     baselines.push(baseline(baselines::constant_name(model.task), &constant, &evaluation, threads)?);
@@ -61,6 +63,8 @@ pub fn findings<T: Real>(subject: &Subject<T>) -> Result<Findings> {
     // One that does not learn from these data is nothing to compare with.
     if !is_linear
         && is_cheap
+        // Whoever has a deadline has no time for another model.
+        && options.time.is_none()
         && let Ok(linear) = baselines::linear::<T>(data, model.task, options, threads)
     {
         let linear = Evaluation::new(&linear, dataset, threads)?;
@@ -241,9 +245,14 @@ fn summary<T: Real>(subject: &Subject<T>, part: &str, measures: &[Measure], base
 pub fn plain(value: f64, measure: &Measure) -> String {
     match measure.is_share {
         true => format!("{:.2} %", 100.0 * value),
-        false if measure.unit != "nats" => format!("{value:.4}"),
-        false => format!("{value:.4} {}", measure.unit),
+        false if measure.unit != "nats" => number(value),
+        false => format!("{} {}", number(value), measure.unit),
     }
+}
+
+/// A number of whatever size.
+fn number(x: f64) -> String {
+    if x == 0.0 || (1e-3..1e7).contains(&x.abs()) { format!("{x:.4}") } else { format!("{x:.4e}") }
 }
 
 /// A measure with its interval.
@@ -253,7 +262,7 @@ pub fn amount(measure: &Measure) -> String {
         Some(interval) if measure.is_share => {
             format!("{value} (95 %: {:.2} to {:.2} %)", 100.0 * interval.low, 100.0 * interval.high)
         }
-        Some(interval) => format!("{value} (95 %: {:.4} to {:.4})", interval.low, interval.high),
+        Some(interval) => format!("{value} (95 %: {} to {})", number(interval.low), number(interval.high)),
         None => value,
     }
 }

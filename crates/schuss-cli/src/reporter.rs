@@ -26,6 +26,8 @@ pub struct Reporter<'a> {
     epoch_start: Instant,
     epoch_seconds: f64,
     pub train_seconds: f64,
+    /// Of them, those before the run was interrupted.
+    seconds_before: f64,
     step_operations: f64,
     /// Executed: without those that were left out for a zero factor.
     operations: f64,
@@ -74,6 +76,7 @@ impl<'a> Reporter<'a> {
             epoch_start: Instant::now(),
             epoch_seconds: 0.0,
             train_seconds: 0.0,
+            seconds_before: 0.0,
             step_operations: model.network.step_operations(1),
             operations: 0.0,
             examples: 0.0,
@@ -87,6 +90,15 @@ impl<'a> Reporter<'a> {
             spent: Spent::default(),
             losses: Vec::new(),
         }
+    }
+
+    /// Goes on after so many seconds of steps, with what was recorded of them.
+    pub fn go_on(&mut self, train_seconds: f64, lines: &[Value]) {
+        self.train_seconds = train_seconds;
+        self.seconds_before = train_seconds;
+        let judged = if self.data.valid.is_some() { "loss_valid" } else { "loss_test" };
+        let loss = |line: &Value| ["loss", judged].map(|name| line[name].as_f64().unwrap_or(f64::NAN));
+        self.losses = lines.iter().filter(|line| line["event"] == "epoch").map(loss).collect();
     }
 
     /// Says how the run begins; the event, with the names of the settings that were asked for.
@@ -223,7 +235,7 @@ impl<'a> Reporter<'a> {
 
     /// What the steps made of the machine, for the last event and the last lines.
     pub fn speed(&self) -> (Value, String) {
-        let seconds = self.train_seconds.max(f64::MIN_POSITIVE);
+        let seconds = (self.train_seconds - self.seconds_before).max(f64::MIN_POSITIVE);
         let [rate, examples] = [self.operations / seconds / 1e9, self.examples / seconds];
         let left_out = 1.0 - self.operations / (self.step_operations * self.examples).max(1.0);
         let peak = (self.peak)(self.threads);

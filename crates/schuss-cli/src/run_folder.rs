@@ -201,6 +201,11 @@ impl RunFolder {
         self.details.lines == 0
     }
 
+    /// Whether the report is there.
+    pub fn has_report(&self) -> bool {
+        self.path.join(REPORT).is_file()
+    }
+
     /// Writes the report; where it is.
     pub fn write_report(&self, html: &str) -> Result<PathBuf> {
         let path = self.path.join(REPORT);

@@ -537,7 +537,7 @@ fn check_diverged(data: &[u8], options: &str, good: &str, expected: &[&str]) {
     let kept = sha256_of(&room.schuss("inspect run --json").ok().json());
     assert_eq!(kept, room.train(&format!("table.npz {good} --out good")), "`{command}`");
     let in_folder: Vec<_> = fs::read_dir(room.path("run")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(in_folder.len(), 4, "{in_folder:?}");
+    assert_eq!(in_folder.len(), 5, "{in_folder:?}");
 }
 
 #[test]

@@ -22,3 +22,22 @@ pub(crate) fn io(path: &Path, action: &'static str, source: io::Error) -> Error 
 pub(crate) fn open_file(path: &Path) -> Result<File> {
     File::open(path).map_err(|source| io(path, "read", source))
 }
+
+/// So many names, and so many letters of each, are shown in a message.
+const SHOWN_NAMES: usize = 20;
+const SHOWN_LETTERS: usize = 40;
+
+/// As much of a name, or of what else a file says, as a message shows.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("{:?}", name.chars().take(SHOWN_LETTERS).collect::<String>())
+}
+
+/// As many of these, with commas between them, as a message shows, and how many more there are.
+pub(crate) fn listed(names: impl IntoIterator<Item = String>) -> String {
+    let mut names = names.into_iter();
+    let list = names.by_ref().take(SHOWN_NAMES).collect::<Vec<_>>().join(", ");
+    match names.count() {
+        0 => list,
+        more => format!("{list} and {more} more"),
+    }
+}

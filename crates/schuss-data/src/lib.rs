@@ -33,6 +33,7 @@ mod npz;
 mod pictures;
 mod source;
 mod split;
+mod table;
 mod targets;
 
 pub use digits::digits;
@@ -44,3 +45,7 @@ pub use nearest::nearest;
 pub use npz::read_npz;
 pub use pictures::{Channels, Pictures, read_picture_folder};
 pub use source::{OpenOptions, open};
+pub use split::Split;
+pub use table::{
+    Column, ColumnKind, ColumnSchema, ColumnType, ColumnValues, Table, TableOptions, Unknown, conform, read_table,
+};

@@ -14,7 +14,7 @@ use ndarray::{Array2, ShapeError};
 use schuss::Result;
 use zip::ZipArchive;
 
-use crate::error::Parsed;
+use crate::error::{Parsed, listed, quoted};
 use crate::nearest::nearest;
 use crate::npy::{self, Array, Values};
 use crate::{Data, Examples, FeatureValues, TargetValues, Task, error, targets};
@@ -36,9 +36,6 @@ const VALID: PartNames = PartNames {
 };
 /// What the names of all weights begin with.
 const WEIGHT: &str = "sample_weight";
-/// So many names of arrays, and so many letters of each, are shown in a message.
-const SHOWN_NAMES: usize = 20;
-const SHOWN_LETTERS: usize = 40;
 
 /// Reads an NPZ file that holds the arrays `x_train`, `y_train` and, if there is a test part, `x_test`, `y_test`, and, if
 /// there is a validation part, `x_valid`, `y_valid` (or `x_val`, `y_val`). Each part may have sample weights:
@@ -200,7 +197,7 @@ impl Archive {
         let known = [TRAIN.weights, TEST.weights, VALID.weights].concat();
         match self.names().iter().find(|name| name.starts_with(WEIGHT) && !known.contains(&name.as_str())) {
             Some(name) => {
-                Err(format!("{} is no name of weights; expected {}; rename it", shown(name), known.join(", ")))
+                Err(format!("{} is no name of weights; expected {}; rename it", quoted(name), known.join(", ")))
             }
             None => Ok(()),
         }
@@ -223,10 +220,7 @@ impl Archive {
 
     fn missing(&self, name: &str) -> String {
         let there = self.names();
-        let mut list = there.iter().take(SHOWN_NAMES).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
-        if there.len() > SHOWN_NAMES {
-            list += &format!(" and {} more", there.len() - SHOWN_NAMES);
-        }
+        let list = listed(there.iter().map(|name| quoted(name)));
         let known = [TRAIN, TEST, VALID].map(|part| [part.x, part.y, part.weights].concat()).concat();
         let others = there.iter().map(String::as_str).filter(|name| !known.contains(name));
         let hint =
@@ -237,11 +231,6 @@ impl Archive {
             if list.is_empty() { "no arrays" } else { &list },
         )
     }
-}
-
-/// As much of a name as a message shows.
-fn shown(name: &str) -> String {
-    format!("{:?}", name.chars().take(SHOWN_LETTERS).collect::<String>())
 }
 
 fn member(array: &str) -> String {

@@ -14,9 +14,10 @@ use crate::schema::{
 
 /// Points of a curve, rows of a scatter plot, wrong rows and columns of such a row that are shown at most.
 const MOST_POINTS: usize = 200;
-const MOST_RESIDUALS: usize = 1500;
+const MOST_RESIDUALS: usize = 3000;
 const MOST_MISTAKES: usize = 24;
 const MOST_VALUES: usize = 12;
+const MOST_TARGETS: usize = 12;
 /// Curves for each class are shown up to so many classes, a matrix up to twice as many.
 const MOST_CLASSES: usize = 50;
 const CALIBRATION_BINS: usize = 10;
@@ -56,7 +57,8 @@ pub fn evaluation<'d, T: Real>(
         };
         let named = |class: usize| {
             let metrics::Curve { points, area } = curve(class)?;
-            Some(Curve { name: subject.class(class), area, points: metrics::thin(&points, MOST_POINTS) })
+            let points = metrics::thin(&points, MOST_POINTS).into_iter().map(|point| point.map(rounded)).collect();
+            Some(Curve { name: subject.class(class), area, points })
         };
         let curves: Vec<_> = of.filter_map(named).collect();
         (!curves.is_empty()).then_some(curves)
@@ -159,16 +161,17 @@ impl<T: Real> Subject<'_, '_, T> {
             return None;
         };
         let predicted = self.points();
-        let every = actual.nrows().div_ceil(MOST_RESIDUALS).max(1);
+        let targets = actual.ncols().min(MOST_TARGETS);
+        let every = (actual.nrows() * targets).div_ceil(MOST_RESIDUALS).max(1);
         let of_target = |target: usize| {
             let pairs = actual.column(target).into_iter().zip(predicted.column(target));
             Residuals {
                 target: if actual.ncols() == 1 { "target".into() } else { format!("target {target}") },
-                points: pairs.clone().step_by(every).map(|(&y, &p)| [y, p]).collect(),
+                points: pairs.clone().step_by(every).map(|(&y, &p)| [y, p].map(rounded)).collect(),
                 histogram: Histogram::of(pairs.map(|(y, p)| p - y), RESIDUAL_BINS),
             }
         };
-        Some((0..actual.ncols()).map(of_target).collect())
+        Some((0..targets).map(of_target).collect())
     }
 
     /// A row that the model is wrong about.
@@ -234,6 +237,11 @@ fn row_values(features: Features, row: usize) -> Vec<f64> {
         Features::F32(view) => view.row(row).iter().map(|&x| f64::from(x)).collect(),
         Features::F64(view) => view.row(row).to_vec(),
     }
+}
+
+/// A number in five digits, which is as much as a chart shows.
+fn rounded(x: f64) -> f64 {
+    format!("{x:.4e}").parse().unwrap_or(x)
 }
 
 /// A number in about four digits.

@@ -194,7 +194,9 @@ fn judge_numbers([mut fitted, judged]: Halves<f64>) -> Verdict {
     let deviation = mean(&|(_, y)| (y - judged_mean).powi(2), &judged);
     let on_line = mean(&|(x, y)| (y_mean + slope * (x - x_mean) - y).powi(2), &judged);
     let between = mean(&|(x, y)| (interpolate(&rule, *x) - y).powi(2), &judged);
-    let share = if deviation > 0.0 { 1.0 - on_line.min(between) / deviation } else { 0.0 };
+    // Of targets that are all the same, rounding is left.
+    let is_constant = deviation <= 1e-20 * judged_mean * judged_mean;
+    let share = if is_constant { 0.0 } else { 1.0 - on_line.min(between) / deviation };
     Verdict { share, is_suspect: share >= 0.5, is_telltale: share >= 0.9999 }
 }
 

@@ -84,7 +84,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
         true => eprintln!("note: the page is {}", path.display()),
         false => say!("page: {}", path.display()),
     }
-    if arguments.open { open(&path) } else { Ok(()) }
+    if arguments.open {
+        open(&path);
+    }
+    Ok(())
 }
 
 impl Compared {
@@ -105,7 +108,16 @@ impl Compared {
         let name = self.folder.display().to_string();
         let [lines, details] = [RunFolder::metrics_of(&self.folder)?, RunFolder::details_of(&self.folder)?];
         let (options, data) = (&self.options, &self.data);
-        let subject = Subject { name: &name, options, data, model: &model, lines: &lines, details: &details, threads };
+        let subject = Subject {
+            name: &name,
+            options,
+            data,
+            model: &model,
+            lines: &lines,
+            details: &details,
+            problem: None,
+            threads,
+        };
         let findings = findings(&subject)?;
         let evaluation = Evaluation::new(&model, judged(data).1.dataset()?, threads)?;
         Ok((findings.run, findings.measures, evaluation))

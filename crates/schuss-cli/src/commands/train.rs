@@ -16,7 +16,7 @@ use crate::events;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::plan::Plan;
-use crate::report::{Subject, findings, judged, page};
+use crate::report::{Findings, Subject, findings, judged, page};
 use crate::reporter::Reporter;
 use crate::run_folder::{Progress, RunFolder};
 use crate::values::{Checkpoints, seconds};
@@ -169,6 +169,8 @@ fn absolute(options: Options, name: &str) -> Options {
 
 /// Set by Ctrl-C.
 static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Set when no step is left to make: then Ctrl-C ends the program.
+static IS_OVER: AtomicBool = AtomicBool::new(false);
 
 /// The data as the core takes them.
 pub fn parts(data: &Data) -> Result<Parts<'_>> {
@@ -186,18 +188,25 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         RunFolder::check_free(path)?;
     }
     let mut before = Progress::default();
-    let (mut run, mut folder) = match arguments.resume {
+    let (mut run, mut folder, mut board) = match arguments.resume {
         None => {
             // What does not fit is said before anything is written.
             let run = Run::new(&mut model, parts, &settings, &threads).map_err(Failure::usage)?;
+            let board = arguments.tensorboard.as_deref().map(|path| Board::create(path, plan)).transpose()?;
             let path = arguments.out.unwrap_or_else(|| RunFolder::default_path(&data.name));
-            (run, RunFolder::create(path, &plan.options)?)
+            (run, RunFolder::create(path, &plan.options)?, board)
         }
         Some(path) => {
             let (mut folder, checkpoint) = RunFolder::resume(path)?;
             if let Some(done) = folder.done() {
                 eprintln!("note: the run of {} was over already", folder.path().display());
                 events::say_done(&done, arguments.json);
+                // One that was ended while it wrote its report has none.
+                if !arguments.no_report && !folder.has_report() {
+                    let model = schuss::ModelFile::read(&folder.model())?.model::<T>();
+                    let (_, path) = write_report(&folder, plan, data, &model, None, &threads)?;
+                    eprintln!("note: its report is {}", path.display());
+                }
                 return Ok(());
             }
             let run = match checkpoint {
@@ -208,27 +217,31 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                 }
             };
             folder.go_on()?;
-            (run, folder)
+            let board = arguments.tensorboard.as_deref().map(|path| Board::create(path, plan)).transpose()?;
+            (run, folder, board)
         }
     };
     let total_steps = settings.total_steps(parts.train.rows());
     let mut reporter = Reporter::new(arguments.json, data, plan, run.model(), &threads, total_steps);
-    reporter.train_seconds = before.train_seconds;
+    reporter.go_on(before.train_seconds, &RunFolder::metrics_of(folder.path())?);
     let start = reporter.start(run.model());
     if folder.is_new() {
         folder.record_detail(&start)?;
     }
-    let mut board = arguments.tensorboard.as_deref().map(|path| Board::create(path, plan)).transpose()?;
     let histogram_epochs = HistogramEpochs::new(plan);
     let is_each = settings.evaluation == Evaluate::EachEpoch;
-    let time_of_end = || {
-        let report = if arguments.no_report { 0.0 } else { time_of_report(run.model(), data, &threads) };
-        time_of_evaluation(&run, parts, is_each, &threads) + report
+    let time_of_report = |most: f64| {
+        let is_left_out = arguments.no_report || likely_time_of_report(run.model(), data, &threads) > most;
+        (!is_left_out).then(|| time_of_report(plan, data, run.model(), &threads)).transpose()
     };
-    let mut clock = Clock::new(plan, before.elapsed, time_of_end)?;
+    let time_of_evaluation = || time_of_evaluation(&run, parts, is_each, &threads);
+    let mut clock = Clock::new(plan, before.elapsed, time_of_evaluation, time_of_report)?;
+    if !clock.has_time_for_report && !arguments.no_report {
+        eprintln!("note: no report, which would take too much of the time; without --time there is one");
+    }
     // Where it cannot be had, Ctrl-C ends the program as it always does.
     let _ = ctrlc::set_handler(|| {
-        if IS_INTERRUPTED.swap(true, Ordering::Relaxed) {
+        if IS_INTERRUPTED.swap(true, Ordering::Relaxed) || IS_OVER.load(Ordering::Relaxed) {
             std::process::exit(130);
         }
         eprintln!("note: ending after this step, to go on with --resume; once more ends at once");
@@ -303,22 +316,30 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                 }
             }
             drop(board);
-            if arguments.no_report {
+            if arguments.no_report || !clock.has_time_for_report {
                 reporter.done(&done, &summary, &text, None);
                 return Ok(());
             }
-            let name = folder.path().display().to_string();
-            let [lines, details] = [RunFolder::metrics_of(folder.path())?, RunFolder::details_of(folder.path())?];
-            let (options, threads) = (&plan.options, &threads);
-            let subject =
-                Subject { name: &name, options, data, model: &model, lines: &lines, details: &details, threads };
-            let findings = findings(&subject)?;
-            let path = folder.write_report(&page(&findings, &data.name))?;
+            IS_OVER.store(true, Ordering::Relaxed);
+            let (findings, path) = write_report(&folder, plan, data, &model, None, &threads)?;
             reporter.done(&done, &summary, &text, Some((&findings, &path)));
-            if arguments.open { open(&path) } else { Ok(()) }
+            if arguments.open {
+                open(&path);
+            }
+            Ok(())
         }
         Err(error @ Error::Diverged { .. }) => {
             model.save(&model_path)?;
+            if !arguments.no_report {
+                write_report(
+                    &folder,
+                    plan,
+                    data,
+                    &model,
+                    Some(format!("The run did not come to its end: {error}.")),
+                    &threads,
+                )?;
+            }
             Err(Failure::Failed(format!("{error}; they are kept in {}", model_path.display())))
         }
         Err(error) => Err(error.into()),
@@ -341,9 +362,29 @@ impl HistogramEpochs {
     }
 }
 
-/// Shows a page in the browser.
-pub fn open(path: &Path) -> Result<()> {
-    open::that_detached(path).map_err(|error| Failure::Failed(format!("cannot open {}: {error}", path.display())))
+/// Measures the model of a run and writes its report.
+fn write_report<T: Real>(
+    folder: &RunFolder,
+    plan: &Plan,
+    data: &Data,
+    model: &Model<T>,
+    problem: Option<String>,
+    threads: &schuss::Threads,
+) -> Result<(Findings, PathBuf)> {
+    let name = folder.path().display().to_string();
+    let [lines, details] = [RunFolder::metrics_of(folder.path())?, RunFolder::details_of(folder.path())?];
+    let (lines, details) = (&lines, &details);
+    let subject = Subject { name: &name, options: &plan.options, data, model, lines, details, problem, threads };
+    let findings = findings(&subject)?;
+    let path = folder.write_report(&page(&findings, &data.name))?;
+    Ok((findings, path))
+}
+
+/// Shows a page in the browser, if there is one.
+pub fn open(path: &Path) {
+    if open::that_detached(path).is_err() {
+        eprintln!("note: found no browser to open it in; the page is {}", path.display());
+    }
 }
 
 /// Seconds that the last metrics will take; those of the training data are among them where nothing else is measured, or
@@ -358,14 +399,23 @@ fn time_of_evaluation<T: Real>(run: &Run<T>, parts: Parts, is_each: bool, thread
     start.elapsed().as_secs_f64()
 }
 
-/// Seconds that the report will take: mostly for its measures and their intervals.
-fn time_of_report<T: Real>(model: &Model<T>, data: &Data, threads: &schuss::Threads) -> f64 {
-    /// What else there is to it.
-    const REST: f64 = 1.5;
+/// Seconds that the report may take, by its largest part: intervals from rows that are drawn again and again.
+fn likely_time_of_report<T: Real>(model: &Model<T>, data: &Data, threads: &schuss::Threads) -> f64 {
+    /// Of a row, a replicate, a value.
+    const SECONDS: f64 = 4e-9;
+    let rows = judged(data).1.targets.view().rows();
+    let work = rows * (model.network.outputs() + 10);
+    let replicates = (50_000_000 / work.max(1)).clamp(100, 1000);
+    0.05 + SECONDS * (work * replicates) as f64 / threads.count() as f64
+}
+
+/// Seconds that the report takes, of the model before training.
+fn time_of_report<T: Real>(plan: &Plan, data: &Data, model: &Model<T>, threads: &schuss::Threads) -> Result<f64> {
     let start = Instant::now();
-    let evaluation = judged(data).1.dataset().and_then(|dataset| schuss::Evaluation::new(model, dataset, threads));
-    evaluation.into_iter().for_each(|evaluation| drop(std::hint::black_box(evaluation.measures(threads))));
-    REST * start.elapsed().as_secs_f64()
+    let (lines, details) = (&[], &[]);
+    let subject = Subject { name: "", options: &plan.options, data, model, lines, details, problem: None, threads };
+    drop(std::hint::black_box(page(&findings(&subject)?, &data.name)));
+    Ok(start.elapsed().as_secs_f64())
 }
 
 /// The run's time: when it is to end, and when its state is to be written.
@@ -375,6 +425,7 @@ struct Clock {
     begin: Instant,
     /// Where training begins and ends in seconds since the program's start, if it has an end.
     limits: Option<[f64; 2]>,
+    has_time_for_report: bool,
     last_share: f64,
     last_step: Instant,
     checkpoints: Checkpoints,
@@ -382,14 +433,26 @@ struct Clock {
 }
 
 impl Clock {
-    fn new(plan: &Plan, before: f64, time_of_end: impl FnOnce() -> f64) -> Result<Self> {
+    /// `time_of_report` says how long a report takes, unless it is more than so many seconds.
+    fn new(
+        plan: &Plan,
+        before: f64,
+        time_of_evaluation: impl FnOnce() -> f64,
+        time_of_report: impl FnOnce(f64) -> Result<Option<f64>>,
+    ) -> Result<Self> {
+        /// The share of the time that a report may take.
+        const SHARE_OF_REPORT: f64 = 0.15;
         /// For the measure of the machine's speed at the end, and for writing the model.
         const REST: f64 = 0.07;
         let begin = crate::start();
+        let mut has_time_for_report = true;
         let limits = match plan.options.time.as_deref() {
             None => None,
             Some(time) => {
-                let to = seconds(time).map_err(Failure::Usage)? - time_of_end() - REST;
+                let time = seconds(time).map_err(Failure::Usage)?;
+                let report = time_of_report(SHARE_OF_REPORT * time)?;
+                has_time_for_report = report.is_some();
+                let to = time - time_of_evaluation() - report.unwrap_or(0.0) - REST;
                 // One that goes on has begun before.
                 let from = if before > 0.0 { 0.0 } else { begin.elapsed().as_secs_f64() };
                 Some([from.min(to), to])
@@ -400,6 +463,7 @@ impl Clock {
             before,
             begin,
             limits,
+            has_time_for_report,
             last_share: 0.0,
             last_step: Instant::now(),
             checkpoints,

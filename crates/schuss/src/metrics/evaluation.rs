@@ -152,7 +152,7 @@ impl<'d> Evaluation<'d> {
     /// Every metric that the task has, the main one first: accuracy (of several labels that over all labels) or RMSE. Each
     /// with a 95 % interval: Wilson's for shares of rows ([`wilson`], by [`effective_rows`]), else the
     /// [bootstrap's](Bootstrap), none where it tells nothing: where a metric is the same for every replicate. Large data
-    /// have fewer replicates, 200 at least.
+    /// have fewer replicates, 100 at least.
     pub fn measures(&self, threads: &Threads) -> Vec<Measure> {
         let middle = middle_of(&self.predictions, self.levels);
         let reweighted = self.reweighted(&middle);
@@ -320,7 +320,7 @@ impl<'d> Evaluation<'d> {
     fn bootstrap(&self, passes: usize) -> Bootstrap {
         const MOST_WORK: usize = 50_000_000;
         let work = self.rows() * (passes + 10);
-        Bootstrap { replicates: (MOST_WORK / work).clamp(200, 1000), ..Bootstrap::default() }
+        Bootstrap { replicates: (MOST_WORK / work).clamp(100, 1000), ..Bootstrap::default() }
     }
 
     fn main_key(&self) -> Key {
