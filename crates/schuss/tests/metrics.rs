@@ -7,7 +7,9 @@ use schuss::metrics::{
     self, Average, Bootstrap, Confusion, Interval, average_precision, macro_one_vs_rest, paired_shares,
     precision_recall_curve, roc_auc, roc_curve, thin, wilson,
 };
-use schuss::{Dataset, Evaluation, Features, Levels, Targets, Task, Threads};
+use schuss::{
+    Activation, Dataset, Evaluation, Features, Init, Levels, Loss, Model, Network, Scores, Targets, Task, Threads,
+};
 use serde_json::Value;
 
 const GOLDEN: &str = include_str!("golden/metrics.json");
@@ -510,4 +512,51 @@ fn curves_are_thinned() {
     let corner: Vec<[f64; 2]> = (0..=1000).map(|i| [f64::from(i) / 1000.0, f64::from(i > 0)]).collect();
     check_thin(&corner, 11, 7);
     check_thin(&[[0.5; 2]; 30], 10, 2);
+}
+
+/// What [`Model::evaluate`] streams is what the evaluation of the same model has.
+#[track_caller]
+fn check_model(last: Activation, outputs: usize, loss: Loss, task: Task, data: Dataset) {
+    let mut network = Network::<f64>::new(&[4, 5, outputs], Activation::Tanh, last).unwrap();
+    Init::Glorot.draw(&mut network, 1);
+    let model = Model::new(network, loss, task);
+    let streamed = model.evaluate(data, &Threads::ONE).unwrap().scores;
+    let measures = Evaluation::new(&model, data, &Threads::ONE).unwrap().measures(&Threads::ONE);
+    let expected = match streamed {
+        Scores::Classification { accuracy, log_loss } => vec![("accuracy", Some(accuracy)), ("log_loss", log_loss)],
+        Scores::MultiLabel { accuracy, exact, log_loss } => {
+            vec![("accuracy", Some(accuracy)), ("exact", Some(exact)), ("log_loss", log_loss)]
+        }
+        Scores::Regression { rmse, mae, r2 } => vec![("rmse", Some(rmse)), ("mae", Some(mae)), ("r2", Some(r2))],
+    };
+    for (key, expected) in expected {
+        let got = measures.iter().find(|measure| measure.key == key).and_then(|measure| measure.value);
+        check_close(&format!("{key} with {}", loss.name()), got, &expected.into());
+    }
+}
+
+#[test]
+fn models_are_measured_alike() {
+    let mut random = Random(6);
+    let x = Array2::from_shape_simple_fn((30, 4), || random.normal());
+    let weights: Vec<f64> = (0..30).map(|row| f64::from(row % 4)).collect();
+    let labels: Vec<u32> = (0..30).map(|row| row % 3).collect();
+    let halves: Vec<u32> = (0..30).map(|row| row % 2).collect();
+    let bits = Array2::from_shape_fn((30, 2), |(row, label)| f64::from((row + label) % 3 == 0));
+    let constant = Array2::from_elem((30, 1), 0.1);
+    let data = |targets| dataset(&x, targets, Some(&weights));
+    let of_classes = |labels, classes| data(Targets::Classes { labels, classes });
+    let softmax = Activation::Softmax { epsilon: 0.0 };
+    let [two, three] = [2, 3].map(|classes| Task::Classification { classes });
+    check_model(softmax, 3, Loss::CrossEntropy, three, of_classes(&labels, 3));
+    let identity = Activation::Identity;
+    check_model(identity, 3, Loss::Mse, three, of_classes(&labels, 3));
+    check_model(identity, 1, Loss::BinaryCrossEntropy, two, of_classes(&halves, 2));
+    let numbers = data(Targets::Values(bits.view()));
+    check_model(identity, 2, Loss::BinaryCrossEntropy, Task::MultiLabel { labels: 2 }, numbers);
+    check_model(identity, 2, Loss::Mae, Task::Regression, numbers);
+    let quantiles = Loss::Quantile(Levels::new(&[0.2, 0.6, 0.9]).unwrap());
+    check_model(identity, 6, quantiles, Task::Regression, numbers);
+    // Its R² is 0, whatever the rounding of the mean.
+    check_model(identity, 1, Loss::Mse, Task::Regression, data(Targets::Values(constant.view())));
 }
