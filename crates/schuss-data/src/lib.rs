@@ -1,4 +1,4 @@
-//! Where the examples come from: named sets, NPZ files, folders of IDX files or of pictures; and how named sets are downloaded.
+//! Where the examples come from: named sets, NPZ files, tables, folders of IDX files or of pictures; and how named sets are downloaded.
 //!
 //! [`open`] reads whatever DATA on the command line may be and gives [`Data`]: owned values, of which
 //! [`Examples::dataset`] makes the checked views that the core crate trains on. Files from outside are hostile: sizes
@@ -8,6 +8,9 @@
 //! There may be a test and a validation part beside the training part. What comes without them gets them from splits that
 //! are always the same: [`Data::with_test_split`], [`Data::with_valid_split`]. The arrays of an NPZ file are those of
 //! [`read_npz`]: `x_train`, `y_train`, `sample_weight`, and so on.
+//!
+//! [`read_table`] reads tables, whose columns have names and may lack values, from CSV, Parquet and Arrow files;
+//! [`conform`] gives one the form of another, and [`Split`] holds out rows of one, by group or by time where need be.
 //!
 //! ```
 //! use schuss_data::{OpenOptions, open};

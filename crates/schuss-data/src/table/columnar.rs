@@ -28,6 +28,8 @@ use crate::error::{self, Parsed, quoted};
 
 const CUT_SHORT: &str = "cut short, or damaged; get the file again";
 const FOOTER_BYTES: u64 = 8;
+/// More than any writer aligns the parts of an Arrow file to.
+const MAX_ALIGNMENT: u64 = 512;
 
 /// Reads the Parquet file at `path`.
 pub(super) fn read_parquet(path: &Path, options: &TableOptions) -> Result<Table> {
@@ -64,8 +66,9 @@ pub(super) fn read_arrow(path: &Path, options: &TableOptions) -> Result<Table> {
         }
         if start.starts_with(b"ARROW1") {
             // The mark is filled up with zeros to 8 bytes, or to as many as all is aligned to.
-            while read_up_to(file, 8).map_err(|e| e.to_string())? == [0; 8] {}
-            file.seek_relative(-8).map_err(|_| CUT_SHORT)?;
+            let next = read_up_to(file, MAX_ALIGNMENT).map_err(|e| e.to_string())?;
+            let zeros = next.iter().take_while(|&&byte| byte == 0).count() as u64;
+            file.seek(SeekFrom::Start(8 + zeros / 8 * 8)).map_err(|e| e.to_string())?;
         } else {
             file.rewind().map_err(|e| e.to_string())?;
         }
@@ -502,6 +505,7 @@ mod tests {
         NullArray, StringArray, StringViewArray, TimestampMicrosecondArray, TimestampMillisecondArray,
         TimestampNanosecondArray, TimestampSecondArray, UInt8Array, UInt64Array,
     };
+    use arrow_ipc::MetadataVersion;
     use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
     use parquet::arrow::ArrowWriter;
     use parquet::basic::GzipLevel;
@@ -707,6 +711,18 @@ mod tests {
         {
             check("t.parquet", parquet_of(&batch, compression));
             check("without extension", parquet_of(&batch, compression));
+        }
+    }
+
+    #[test]
+    fn any_alignment_is_read() {
+        let batch = batch(&[("n", Arc::new(Int32Array::from(vec![1, 2])))]);
+        for alignment in [8, 16, 32, 64] {
+            let options = IpcWriteOptions::try_new(alignment, false, MetadataVersion::V5).unwrap();
+            let mut writer = FileWriter::try_new_with_options(Vec::new(), &batch.schema(), options).unwrap();
+            writer.write(&batch).unwrap();
+            let bytes = writer.into_inner().unwrap();
+            check_lines(read_file("t.arrow", &bytes, &TableOptions::default()), &["n: 1 2"]);
         }
     }
 
