@@ -8,7 +8,7 @@ use std::io::{Cursor, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use common::{damage, peak_memory};
+use common::{check_damages, peak_memory};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use schuss::Result;
@@ -70,19 +70,7 @@ fn check(what: &str, bytes: Vec<u8>, wrap: Wrap, file_name: &str, read: Read) {
         fs::write(folder.path().join(file_name), wrap(bytes)).unwrap();
         catch_unwind(AssertUnwindSafe(|| read(folder.path()).and_then(use_all)))
     };
-    read(bytes.clone()).unwrap().unwrap_or_else(|error| panic!("{what}, undamaged: {error}"));
-    let mut refused = 0;
-    for seed in 0..DAMAGES {
-        match read(damage(bytes.clone(), seed, usize::MAX)) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                refused += 1;
-                assert!(error.to_string().len() < 2000, "{what}, seed {seed}: {error}");
-            }
-            Err(_) => panic!("{what}: damage of seed {seed} makes reading panic"),
-        }
-    }
-    assert!(refused > DAMAGES / 10, "{what}: only {refused} of {DAMAGES} damaged files were refused");
+    check_damages(what, &bytes, DAMAGES, read);
 }
 
 /// Whatever was read can be split, and its parts checked.

@@ -15,7 +15,7 @@ use arrow_array::{
 };
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
-use common::{damage, peak_memory};
+use common::{check_damages, peak_memory};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use parquet::arrow::ArrowWriter;
@@ -86,20 +86,7 @@ fn check(what: &str, bytes: Vec<u8>, wrap: Wrap, file_name: &str) {
             conform(table, &schema).map(drop)
         }))
     };
-    let undamaged = read(bytes.clone()).unwrap_or_else(|_| panic!("{what}, undamaged: a panic"));
-    undamaged.unwrap_or_else(|error| panic!("{what}, undamaged: {error}"));
-    let mut refused = 0;
-    for seed in 0..DAMAGES {
-        match read(damage(bytes.clone(), seed, usize::MAX)) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                refused += 1;
-                assert!(error.to_string().len() < 2000, "{what}, seed {seed}: {error}");
-            }
-            Err(_) => panic!("{what}: damage of seed {seed} makes reading panic"),
-        }
-    }
-    assert!(refused > DAMAGES / 10, "{what}: only {refused} of {DAMAGES} damaged files were refused");
+    check_damages(what, &bytes, DAMAGES, read);
 }
 
 fn gzip(bytes: Vec<u8>) -> Vec<u8> {

@@ -1,9 +1,33 @@
 //! What the tests of hostile files share: damage, and what it costs to read it.
+// Every test file uses a part of this.
+#![allow(dead_code)]
 
 use std::fs;
+use std::thread;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use schuss::Result;
+
+/// Reads `bytes` undamaged, then with so many damages: each is read or refused with a short message, some are refused, and
+/// `read`, which gives what a thread that may panic gives, never panics.
+#[track_caller]
+pub fn check_damages(what: &str, bytes: &[u8], damages: u64, read: impl Fn(Vec<u8>) -> thread::Result<Result<()>>) {
+    let undamaged = read(bytes.to_vec()).unwrap_or_else(|_| panic!("{what}, undamaged: a panic"));
+    undamaged.unwrap_or_else(|error| panic!("{what}, undamaged: {error}"));
+    let mut refused = 0;
+    for seed in 0..damages {
+        match read(damage(bytes.to_vec(), seed, usize::MAX)) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                refused += 1;
+                assert!(error.to_string().len() < 2000, "{what}, seed {seed}: {error}");
+            }
+            Err(_) => panic!("{what}: damage of seed {seed} makes reading panic"),
+        }
+    }
+    assert!(refused > damages / 10, "{what}: only {refused} of {damages} damaged files were refused");
+}
 
 /// One to three bytes overwritten, every other one of them among the first `head`, often with what is large in a header;
 /// or the end cut off.
