@@ -3,6 +3,8 @@
 use ndarray::{Array2, ArrayView1, Axis};
 use schuss::{Control, Dataset, Evaluation, Model, Parts, Real, Targets, Task, Threads};
 use schuss_data::Data;
+use schuss_report::schema::{Baseline, Better};
+use schuss_report::{difference, metric};
 
 use crate::failure::{Failure, Result};
 use crate::options::Options;
@@ -10,7 +12,7 @@ use crate::plan::{Plan, task_name};
 use crate::values::Hidden;
 
 /// The prediction that needs no features: how often each class or label is there in `train`, the mean of each number.
-pub fn constant<'d>(train: Dataset, test: Dataset<'d>, task: Task) -> Result<Evaluation<'d>> {
+fn constant<'d>(train: Dataset, test: Dataset<'d>, task: Task) -> Result<Evaluation<'d>> {
     let weight = |row: usize| train.weights().map_or(1.0, |weights| weights[row]);
     let total: f64 = (0..train.rows()).map(weight).sum();
     let prediction: Vec<f64> = match (train.targets(), task) {
@@ -34,7 +36,7 @@ pub fn constant<'d>(train: Dataset, test: Dataset<'d>, task: Task) -> Result<Eva
 }
 
 /// What [`constant`] is called.
-pub fn constant_name(task: Task) -> &'static str {
+fn constant_name(task: Task) -> &'static str {
     match task {
         Task::Classification { .. } => "majority class",
         Task::MultiLabel { .. } => "shares of the labels",
@@ -43,7 +45,7 @@ pub fn constant_name(task: Task) -> &'static str {
 }
 
 /// The linear model that `schuss train --hidden none` makes of the same data, the rest of its settings chosen to fit them.
-pub fn linear<T: Real>(data: &Data, task: Task, options: &Options, threads: &Threads) -> Result<Model<T>> {
+fn linear<T: Real>(data: &Data, task: Task, options: &Options, threads: &Threads) -> Result<Model<T>> {
     let options = Options {
         data: options.data.clone(),
         task: Some(task_name(task).into()),
@@ -57,4 +59,55 @@ pub fn linear<T: Real>(data: &Data, task: Task, options: &Options, threads: &Thr
     let mut model = plan.model::<T>(parts.train)?;
     schuss::train(&mut model, parts, &plan.settings(parts.train)?, threads, |_| Control::Continue)?;
     Ok(model)
+}
+
+/// The baselines of a model that was evaluated on `dataset`: the constant one and, where it is asked for and the model is
+/// not one itself, a linear model.
+pub fn beside<T: Real>(
+    model: &Model<T>,
+    evaluation: &Evaluation,
+    data: &Data,
+    dataset: Dataset,
+    options: &Options,
+    with_linear: bool,
+    threads: &Threads,
+) -> Result<Vec<Baseline>> {
+    let constant = constant(data.train.dataset()?, dataset, model.task)?;
+    let mut found = vec![baseline(constant_name(model.task), &constant, evaluation, threads)?];
+    if with_linear && model.network.sizes().len() > 2 {
+        match linear::<T>(data, model.task, options, threads) {
+            Ok(linear) => {
+                let linear = Evaluation::new(&linear, dataset, threads)?;
+                found.push(baseline("linear model", &linear, evaluation, threads)?);
+            }
+            Err(failure) => eprintln!("note: no linear model to compare with: {failure}"),
+        }
+    }
+    Ok(found)
+}
+
+/// A baseline beside the model.
+fn baseline(name: &str, other: &Evaluation, model: &Evaluation, threads: &Threads) -> Result<Baseline> {
+    Ok(Baseline {
+        name: name.into(),
+        metrics: vec![metric(&other.main())],
+        difference: Some(difference(&model.difference(other, threads)?)),
+    })
+}
+
+/// What a baseline that is as good says of the model.
+pub fn doubt(baseline: &Baseline) -> Option<String> {
+    let difference = baseline.difference.as_ref()?;
+    let name = &baseline.name;
+    let is_better = match difference.better {
+        Better::Higher => difference.value? > 0.0,
+        Better::Lower => difference.value? < 0.0,
+    };
+    match (difference.is_noise, is_better) {
+        (true, _) => Some(format!(
+            "The difference to the baseline \"{name}\" is inside the noise: these rows do not show that the network is better."
+        )),
+        (false, false) => Some(format!("The baseline \"{name}\" is better than the network.")),
+        (false, true) => None,
+    }
 }

@@ -4,7 +4,7 @@ use schuss::metrics::Measure;
 use schuss::{Evaluation, Features, Layer, Loss, Model, Real, Targets, Task, Threads, leaks, weights_sha256};
 use schuss_data::{Data, Examples};
 use schuss_report::schema::{Baseline, Report, Run, Setting};
-use schuss_report::{difference, distributions, done, first_layer, history, html, metric, speed};
+use schuss_report::{distributions, done, first_layer, history, html, speed};
 use serde_json::Value;
 
 use crate::baselines;
@@ -15,10 +15,10 @@ use crate::options::Options;
 const LINEAR_WORK: usize = 5_000_000;
 
 /// A run that is over, and what it is judged by.
-pub struct Subject<'a, T> {
+pub struct Subject<'a, 'd, T> {
     pub name: &'a str,
     pub options: &'a Options,
-    pub data: &'a Data,
+    pub data: &'d Data,
     pub model: &'a Model<T>,
     /// Of its metrics, and of its details.
     pub lines: &'a [Value],
@@ -29,11 +29,12 @@ pub struct Subject<'a, T> {
 }
 
 /// What was found out about a run.
-pub struct Findings {
+pub struct Findings<'d> {
+    /// Its model on the rows that count.
+    pub evaluation: Evaluation<'d>,
     pub run: Run,
     /// Of the part that counts.
     pub part: &'static str,
-    pub rows: usize,
     pub measures: Vec<Measure>,
 }
 
@@ -47,30 +48,18 @@ pub fn judged(data: &Data) -> (&'static str, &Examples) {
 }
 
 /// Measures the model of a run.
-pub fn findings<T: Real>(subject: &Subject<T>) -> Result<Findings> {
+pub fn findings<'d, T: Real>(subject: &Subject<'_, 'd, T>) -> Result<Findings<'d>> {
     let Subject { name, options, data, model, lines, details, ref problem, threads } = *subject;
     let (part, examples) = judged(data);
     let (train, dataset) = (data.train.dataset()?, examples.dataset()?);
     let evaluation = Evaluation::new(model, dataset, threads)?;
     let measures = evaluation.measures(threads);
     let mut warnings: Vec<String> = problem.iter().cloned().chain(warnings(data)?).collect();
-    let mut baselines = Vec::new();
-    let constant = baselines::constant(train, dataset, model.task)?;
-    baselines.push(baseline(baselines::constant_name(model.task), &constant, &evaluation, threads)?);
-    let weights = train.features().columns() * model.network.outputs();
-    let is_linear = model.network.sizes().len() == 2;
-    let is_cheap = train.rows().saturating_mul(weights) <= LINEAR_WORK;
-    // One that does not learn from these data is nothing to compare with.
-    if !is_linear
-        && is_cheap
-        // Whoever has a deadline has no time for another model.
-        && options.time.is_none()
-        && let Ok(linear) = baselines::linear::<T>(data, model.task, options, threads)
-    {
-        let linear = Evaluation::new(&linear, dataset, threads)?;
-        baselines.push(baseline("linear model", &linear, &evaluation, threads)?);
-    }
-    warnings.extend(baselines.iter().filter_map(doubt));
+    // Whoever has a deadline has no time for another model.
+    let work = train.rows() * train.features().columns() * model.network.outputs();
+    let with_linear = work <= LINEAR_WORK && options.time.is_none();
+    let baselines = baselines::beside(model, &evaluation, data, dataset, options, with_linear, threads)?;
+    warnings.extend(baselines.iter().filter_map(baselines::doubt));
     let start = details.iter().find(|line| line["event"] == "start");
     let machine = start.map_or(String::new(), |start| {
         let text = |name: &str| start[name].as_str().unwrap_or_default().to_string();
@@ -101,7 +90,7 @@ pub fn findings<T: Real>(subject: &Subject<T>) -> Result<Findings> {
         command: format!("schuss train --config {}", quoted(&format!("{name}/config.toml"))),
         weights_sha256: weights_sha256(&model.network),
     };
-    Ok(Findings { run, part, rows: dataset.rows(), measures })
+    Ok(Findings { evaluation, run, part, measures })
 }
 
 /// The page of one run.
@@ -122,32 +111,6 @@ pub fn page(findings: &Findings, data: &str) -> String {
 /// Now, to the minute.
 pub fn made() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string()
-}
-
-/// A baseline beside the model.
-pub fn baseline(name: &str, other: &Evaluation, model: &Evaluation, threads: &Threads) -> Result<Baseline> {
-    Ok(Baseline {
-        name: name.into(),
-        metrics: vec![metric(&other.main())],
-        difference: Some(difference(&model.difference(other, threads)?)),
-    })
-}
-
-/// What a baseline that is as good says of the model.
-pub fn doubt(baseline: &Baseline) -> Option<String> {
-    let difference = baseline.difference.as_ref()?;
-    let name = &baseline.name;
-    let is_better = match difference.better {
-        schuss_report::schema::Better::Higher => difference.value? > 0.0,
-        schuss_report::schema::Better::Lower => difference.value? < 0.0,
-    };
-    match (difference.is_noise, is_better) {
-        (true, _) => Some(format!(
-            "The difference to the baseline \"{name}\" is inside the noise: these rows do not show that the network is better."
-        )),
-        (false, false) => Some(format!("The baseline \"{name}\" is better than the network.")),
-        (false, true) => None,
-    }
 }
 
 /// What makes the figures of these data doubtful.

@@ -309,7 +309,7 @@ impl<'a> Reporter<'a> {
 /// How good the model is, beside what it is compared with.
 fn say_findings(findings: &Findings) {
     let seen = if findings.part == "training" { "learned from" } else { "not learned from" };
-    say!("{} {} rows, {seen}:", findings.rows, findings.part);
+    say!("{} {} rows, {seen}:", findings.evaluation.rows(), findings.part);
     for measure in findings.measures.iter().filter(|measure| MEASURES.contains(&measure.key)) {
         say!("  {:<18} {}", measure.name, amount(measure));
     }

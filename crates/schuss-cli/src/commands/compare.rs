@@ -119,8 +119,7 @@ impl Compared {
             threads,
         };
         let findings = findings(&subject)?;
-        let evaluation = Evaluation::new(&model, judged(data).1.dataset()?, threads)?;
-        Ok((findings.run, findings.measures, evaluation))
+        Ok((findings.run, findings.measures, findings.evaluation))
     }
 }
 

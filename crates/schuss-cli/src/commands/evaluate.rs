@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use schuss::metrics::{Interval, Measure};
-use schuss::{Control, Dataset, Evaluation, Metrics, Model, ModelFile, Real, Threads};
+use schuss::{Control, Dataset, Evaluation, Metrics, ModelFile, Real, Threads};
 use schuss_data::{Data, Examples};
 use schuss_report::schema::Baseline;
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ use crate::events;
 use crate::events::{number, say};
 use crate::failure::{Failure, Result};
 use crate::options::Options;
-use crate::report::{amount, baseline, doubt, plain, warnings};
+use crate::report::{amount, plain, warnings};
 use crate::run_folder::RunFolder;
 
 #[derive(Args, Debug)]
@@ -141,37 +141,14 @@ fn findings<T: Real>(file: &ModelFile, data: &Data, part: Part, arguments: &Argu
         seeds: None,
     };
     if !arguments.no_baselines {
-        findings.baselines = baselines_of(&model, data, dataset, &evaluation, arguments, &threads)?;
-        findings.warnings.extend(findings.baselines.iter().filter_map(doubt));
+        let options = Options { data: Some(arguments.subject.data.clone()), ..Options::default() };
+        findings.baselines = baselines::beside(&model, &evaluation, data, dataset, &options, true, &threads)?;
+        findings.warnings.extend(findings.baselines.iter().filter_map(baselines::doubt));
     }
     if let Some(count) = arguments.seeds {
         findings.seeds = Some(Seeds::train::<T>(arguments, count, dataset, &threads)?);
     }
     Ok(findings)
-}
-
-fn baselines_of<T: Real>(
-    model: &Model<T>,
-    data: &Data,
-    dataset: Dataset,
-    evaluation: &Evaluation,
-    arguments: &Arguments,
-    threads: &Threads,
-) -> Result<Vec<Baseline>> {
-    let train = data.train.dataset()?;
-    let constant = baselines::constant(train, dataset, model.task)?;
-    let mut found = vec![baseline(baselines::constant_name(model.task), &constant, evaluation, threads)?];
-    if model.network.sizes().len() > 2 {
-        let options = Options { data: Some(arguments.subject.data.clone()), ..Options::default() };
-        match baselines::linear::<T>(data, model.task, &options, threads) {
-            Ok(linear) => {
-                let linear = Evaluation::new(&linear, dataset, threads)?;
-                found.push(baseline("linear model", &linear, evaluation, threads)?);
-            }
-            Err(failure) => eprintln!("note: no linear model to compare with: {failure}"),
-        }
-    }
-    Ok(found)
 }
 
 impl Findings {

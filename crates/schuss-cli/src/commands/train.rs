@@ -363,14 +363,14 @@ impl HistogramEpochs {
 }
 
 /// Measures the model of a run and writes its report.
-fn write_report<T: Real>(
+fn write_report<'a, T: Real>(
     folder: &RunFolder,
     plan: &Plan,
-    data: &Data,
+    data: &'a Data,
     model: &Model<T>,
     problem: Option<String>,
     threads: &schuss::Threads,
-) -> Result<(Findings, PathBuf)> {
+) -> Result<(Findings<'a>, PathBuf)> {
     let name = folder.path().display().to_string();
     let [lines, details] = [RunFolder::metrics_of(folder.path())?, RunFolder::details_of(folder.path())?];
     let (lines, details) = (&lines, &details);
