@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use schuss::{Event, Isa, Measured, Metrics, Model, Products, Real, Summary, Threads};
+use schuss::{Event, Isa, Measured, Metrics, Model, Products, Real, Scores, Summary, Threads};
 use schuss_data::Data;
 use schuss_kernels::meter::skipped;
 use schuss_kernels::{Bf16, Burst};
@@ -274,6 +274,12 @@ impl<'a> Reporter<'a> {
             say!("the model has the parameters of epoch {}, {reason} (-1: before training)", summary.kept_epoch);
         }
         self.say_curves();
+        let part_of_report = report.map(|(findings, _)| findings.part);
+        for (name, metrics) in [("validation", summary.measured.valid), ("test", summary.measured.test)] {
+            if let Some(metrics) = metrics.filter(|_| part_of_report != Some(name)) {
+                say!("{name} {}", score(metrics));
+            }
+        }
         if let Some((findings, _)) = report {
             say_findings(findings);
         }
@@ -283,6 +289,7 @@ impl<'a> Reporter<'a> {
             say!("report: {}", path.display());
         }
     }
+
     /// What the second column of the losses is.
     fn judged_loss(&self) -> &'static str {
         if self.data.valid.is_some() { "validation loss" } else { "test loss" }
@@ -319,4 +326,14 @@ fn say_findings(findings: &Findings) {
         say!("  {:<18} {value}", baseline.name);
     }
     findings.run.warnings.iter().for_each(|warning| say!("warning: {warning}"));
+}
+
+fn score(metrics: Metrics) -> String {
+    match metrics.scores {
+        Scores::Classification { accuracy, .. } => format!("accuracy {:.2} %", 100.0 * accuracy),
+        Scores::MultiLabel { accuracy, exact, .. } => {
+            format!("accuracy {:.2} % of the labels, {:.2} % of the rows", 100.0 * accuracy, 100.0 * exact)
+        }
+        Scores::Regression { rmse, mae, r2 } => format!("rmse {rmse:.4}, mae {mae:.4}, R² {r2:.4}"),
+    }
 }

@@ -92,7 +92,8 @@ fn every_kind_of_run_leaves_a_report() {
     room.write("two.npz", npz(&[("x_train", floats(&[2, 2], &waves(4))), ("y_train", longs(&[0, 1]))]));
     check_report(&room, "two", "two.npz --hidden 3 --epochs 1", 1, "accuracy", "training");
 
-    room.schuss("train digits --hidden 8 --epochs 1 --no-report --out plain").ok();
+    let text = room.schuss("train digits --hidden 8 --epochs 1 --no-report --valid 0.1 --out plain").ok().stdout;
+    assert!(text.contains("validation accuracy ") && text.contains("test accuracy "), "{text}");
     assert!(!room.path("plain/report.html").exists());
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use schuss::metrics::Bootstrap;
 use schuss::{Error, Evaluate, Event, Keep, Model, Parts, Real, Run, weights_sha256};
 use schuss_data::{Data, Examples, OpenOptions};
 use schuss_kernels::Burst;
@@ -403,10 +404,9 @@ fn time_of_evaluation<T: Real>(run: &Run<T>, parts: Parts, is_each: bool, thread
 fn likely_time_of_report<T: Real>(model: &Model<T>, data: &Data, threads: &schuss::Threads) -> f64 {
     /// Of a row, a replicate, a value.
     const SECONDS: f64 = 4e-9;
-    let rows = judged(data).1.targets.view().rows();
-    let work = rows * (model.network.outputs() + 10);
-    let replicates = (50_000_000 / work.max(1)).clamp(100, 1000);
-    0.05 + SECONDS * (work * replicates) as f64 / threads.count() as f64
+    let [rows, outputs] = [judged(data).1.targets.view().rows(), model.network.outputs()];
+    let replicates = Bootstrap::quick(rows, outputs).replicates;
+    0.05 + SECONDS * (rows * (outputs + 10)) as f64 * replicates as f64 / threads.count() as f64
 }
 
 /// Seconds that the report takes, of the model before training.

@@ -158,11 +158,12 @@ impl<'d> Evaluation<'d> {
         let reweighted = self.reweighted(&middle);
         let mut measures = Vec::new();
         reweighted.each(&self.weights, &mut |key, value| measures.push((key, value)));
-        let intervals = self.bootstrap(self.predictions.ncols()).intervals(&self.weights, threads, |weights| {
-            let mut values = Vec::with_capacity(measures.len());
-            reweighted.each(weights, &mut |_, value| values.push(value));
-            values
-        });
+        let intervals =
+            Bootstrap::quick(self.rows(), self.predictions.ncols()).intervals(&self.weights, threads, |weights| {
+                let mut values = Vec::with_capacity(measures.len());
+                reweighted.each(weights, &mut |_, value| values.push(value));
+                values
+            });
         measures.into_iter().zip(intervals).map(|((key, value), interval)| self.measure(key, value, interval)).collect()
     }
 
@@ -171,7 +172,7 @@ impl<'d> Evaluation<'d> {
         let row_scores = self.row_scores();
         let metric = |weights: &[f64]| vec![self.main_of(&row_scores, weights)];
         let interval = match self.truth {
-            Truth::Numbers(_) => self.bootstrap(1).intervals(&self.weights, &Threads::ONE, metric)[0],
+            Truth::Numbers(_) => Bootstrap::quick(self.rows(), 1).intervals(&self.weights, &Threads::ONE, metric)[0],
             Truth::Classes(_) | Truth::Labels(_) => None,
         };
         self.measure(self.main_key(), self.main_of(&row_scores, &self.weights), interval)
@@ -290,7 +291,7 @@ impl<'d> Evaluation<'d> {
         let interval = match self.truth {
             Truth::Classes(_) | Truth::Labels(_) => paired_shares([&scores[0], &scores[1]], &self.weights),
             Truth::Numbers(_) => {
-                let bootstrap = self.bootstrap(2);
+                let bootstrap = Bootstrap::quick(self.rows(), 2);
                 bootstrap.intervals(&self.weights, threads, |weights| vec![metric(weights)])[0]
             }
         };
@@ -314,13 +315,6 @@ impl<'d> Evaluation<'d> {
             Truth::Labels(targets) => Reweighted::of_labels(*targets, predictions, self.is_probability),
             Truth::Numbers(targets) => Reweighted::of_numbers(*targets, predictions, middle.view(), self.levels),
         }
-    }
-
-    /// A thousand replicates, unless they take longer than a moment: with so many passes over the rows for each.
-    fn bootstrap(&self, passes: usize) -> Bootstrap {
-        const MOST_WORK: usize = 50_000_000;
-        let work = self.rows() * (passes + 10);
-        Bootstrap { replicates: (MOST_WORK / work).clamp(100, 1000), ..Bootstrap::default() }
     }
 
     fn main_key(&self) -> Key {

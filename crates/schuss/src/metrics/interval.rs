@@ -101,6 +101,14 @@ impl Default for Bootstrap {
 }
 
 impl Bootstrap {
+    /// As many replicates as take no longer than a moment, 100 to 1,000, of metrics that go over so many rows so many times.
+    pub fn quick(rows: usize, passes: usize) -> Self {
+        const MOST_WORK: usize = 50_000_000;
+        // Drawing the rows takes as long as some passes.
+        let work = rows.saturating_mul(passes + 10).max(1);
+        Self { replicates: (MOST_WORK / work).clamp(100, 1000), ..Self::default() }
+    }
+
     /// The most rows for which the acceleration is computed.
     const MOST_LEFT_OUT: usize = 1000;
     /// The largest share of replicates for which a metric may be undefined.
