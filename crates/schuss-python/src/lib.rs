@@ -1,6 +1,6 @@
 //! The binding between Python and the core: arrays in and out, exceptions, and who holds the interpreter when. What users
 //! see is the package in `python/schuss`, which checks and documents; nothing here is public to anybody else.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod data;
 mod describe;
