@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use schuss::metrics::{Interval, Measure};
 use schuss::{Control, Dataset, Evaluation, Metrics, ModelFile, Real, Threads};
-use schuss_data::{Data, Examples};
+use schuss_data::{Data, FeatureValues};
 use schuss_report::schema::Baseline;
 use serde_json::{Map, Value, json};
 
@@ -18,6 +18,7 @@ use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::report::{amount, plain, warnings};
 use crate::run_folder::RunFolder;
+use crate::tables;
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -56,12 +57,17 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// The model, the rows, and whether these are all rows for want of a test part.
-    pub fn open(&self) -> Result<(ModelFile, Examples, bool)> {
-        let (file, data) = self.open_data()?;
+    /// The model, and the features of the rows; a table needs no targets.
+    pub fn open_features(&self) -> Result<(ModelFile, FeatureValues)> {
+        let file = read_model(&self.model)?;
+        if tables::is_name_of_table(&self.data) && self.split.is_none() {
+            let features = tables::features_for(&file, &self.data)?;
+            return Ok((file, features));
+        }
+        let data = open_data_for(&file, &self.data, self.data_dir.clone(), self.skip_bad)?;
         let (part, data) = self.part(data)?;
         let examples = if part == Part::Test { data.test } else { None };
-        Ok((file, examples.unwrap_or(data.train), part == Part::All))
+        Ok((file, examples.unwrap_or(data.train).features))
     }
 
     fn open_data(&self) -> Result<(ModelFile, Data)> {
@@ -225,7 +231,7 @@ impl Seeds {
         for seed in (0..count as u64).map(|i| first.wrapping_add(1 + i)) {
             let (plan, data) = prepare(Options { seed: Some(seed), ..options.clone() })?;
             let parts = parts(&data)?;
-            let mut model = plan.model::<T>(parts.train)?;
+            let mut model = plan.model::<T>(parts.train, threads)?;
             schuss::train(&mut model, parts, &plan.settings(parts.train)?, threads, |_| Control::Continue)?;
             let measure = Evaluation::new(&model, test, threads)?.main();
             eprintln!("note: seed {seed}: {} {}", measure.name, amount(&measure));
