@@ -78,7 +78,7 @@ def test_scores_are_as_good(digits, solver):
     rate = {"learning_rate_init": 0.05} if solver == "sgd" else {}
     seeds = range(3)
     ours, theirs = (
-        [model(solver=solver, random_state=seed, **rate).fit(X, y).score(X_test, y_test) for seed in seeds]
+        [model(solver=solver, random_state=seed, max_iter=60, **rate).fit(X, y).score(X_test, y_test) for seed in seeds]
         for model in (SchussClassifier, MLPClassifier)
     )
     # 450 rows: two of them are within the noise of the seeds.
