@@ -45,6 +45,7 @@ pub struct RunSettings {
     evaluate: String,
     test_at_end: bool,
     keep: String,
+    calibrate: bool,
     patience: Option<usize>,
     on_divergence: String,
     threads: Option<usize>,
@@ -58,7 +59,7 @@ impl RunSettings {
         };
         let optimizer = optimizer(&self.optimizer, &self.constants)?;
         let evaluation = one_of("evaluate", &["each-epoch", "at-end"], &self.evaluate)?;
-        let keep = one_of("keep", &["last", "best"], &self.keep)?;
+        let keep = one_of("keep", &["last", "best", "least-loss"], &self.keep)?;
         let on_divergence = one_of("on_divergence", &["stop", "go-on", "rollback"], &self.on_divergence)?;
         Ok(Settings {
             optimizer,
@@ -82,7 +83,8 @@ impl RunSettings {
             seed: self.seed,
             evaluation: [Evaluate::EachEpoch, Evaluate::AtEnd][evaluation],
             test_at_end: self.test_at_end,
-            keep: [Keep::Last, Keep::Best][keep],
+            keep: [Keep::Last, Keep::Best, Keep::LeastLoss][keep],
+            calibrate: self.calibrate,
             patience: self.patience,
             on_divergence: [OnDivergence::Stop, OnDivergence::GoOn, OnDivergence::Rollback][on_divergence],
             ..Settings::default()

@@ -154,6 +154,7 @@ def test_settings_reach_the_core():
         {"mixup": 0.3},
         {"label_smoothing": 0.1},
         {"class_weight": [1, 2, 3, 4]},
+        {"calibrate": True},
         {"seed": 1},
     ):
         assert trained(**settings)[0] != reference, settings

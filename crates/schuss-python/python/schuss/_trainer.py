@@ -46,8 +46,10 @@ class Trainer:
         When metrics over all rows are computed.
     test_at_end : bool, default=False
         Measure the test data once, of what is kept.
-    keep : {"last", "best"}, default="last"
-        Which epoch's parameters are kept; the best needs validation data.
+    keep : {"last", "best", "least-loss"}, default="last"
+        Which epoch's parameters are kept; the others need validation data.
+    calibrate : bool, default=False
+        Whether the model that is kept gets the temperature that suits the validation data.
     patience : int, optional
         End after more than so many epochs that are not better on the validation data.
     on_divergence : {"stop", "go-on", "rollback"}, default="stop"
@@ -87,6 +89,7 @@ class Trainer:
         evaluate="each-epoch",
         test_at_end=False,
         keep="last",
+        calibrate=False,
         patience=None,
         on_divergence="stop",
         bfloat16=False,
@@ -119,6 +122,7 @@ class Trainer:
             "evaluate": evaluate,
             "test_at_end": test_at_end,
             "keep": keep,
+            "calibrate": calibrate,
             "patience": patience,
             "on_divergence": on_divergence,
             "bfloat16": bfloat16,
