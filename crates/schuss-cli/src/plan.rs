@@ -483,6 +483,7 @@ impl Plan {
             steps: options.steps.map(|steps| steps as u64),
             pace,
             l2: chosen(&options.l2),
+            l2_on_biases: true,
             products: if chosen(&options.precision) == "bf16" { Products::Bf16 } else { Products::Exact },
             order: if chosen(&options.no_shuffle) { Order::Sequential } else { Order::Shuffled { seed } },
             augment,

@@ -368,6 +368,11 @@ impl<T: Real> Model<T> {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
+        write_atomically(path, &self.to_bytes())
+    }
+
+    /// The model file in memory, as [`ModelFile::from_bytes`] reads it.
+    pub fn to_bytes(&self) -> Vec<u8> {
         let json = serde_json::to_string(&Metadata::of(self)).expect("plain data");
         let dtype = if size_of::<T>() == 4 { Dtype::F32 } else { Dtype::F64 };
         let of_member = |(member, network): (usize, &Network<T>)| {
@@ -380,8 +385,7 @@ impl<T: Real> Model<T> {
             (name, TensorView::new(dtype, shape.clone(), bytes).expect("a tensor has its shape"))
         });
         let metadata = [(KEY.to_string(), json)].into_iter().collect();
-        let file = safetensors::serialize(tensors, Some(metadata)).expect("plain tensors");
-        write_atomically(path, &file)
+        safetensors::serialize(tensors, Some(metadata)).expect("plain tensors")
     }
 }
 
