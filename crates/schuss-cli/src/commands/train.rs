@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use schuss::metrics::Bootstrap;
-use schuss::{Error, Evaluate, Event, Measured, Model, Parts, Real, Run, Summary};
+use schuss::{Conformal, Error, Evaluate, Event, Measured, Model, Parts, Real, Run, Summary};
 use schuss_data::{Data, Examples, OpenOptions};
 use schuss_kernels::Burst;
 use serde_json::json;
@@ -344,7 +344,8 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         }
     }
     reporter.bar.finish_and_clear();
-    let model = Model::ensemble(trained)?;
+    let conformal = conformal(data, &trained, &threads)?;
+    let model = Model { conformal, ..Model::ensemble(trained)? };
     // All members may have been trained before an interruption.
     let none = || Summary { steps, stopped: false, kept_epoch: -1, measured: Measured::default(), pace: None };
     let mut summary = last.unwrap_or_else(none);
@@ -399,6 +400,20 @@ fn member_parts<'f>(data: &'f Data, plan: &Plan, fold: &'f Option<(Examples, Exa
         None if plan.members() > 1 => Parts { test: None, ..parts(data)? },
         None => parts(data)?,
     })
+}
+
+/// How far these members of an ensemble, or a network alone, are off on what they did not learn from, if there is any.
+fn conformal<T: Real>(data: &Data, members: &[Model<T>], threads: &schuss::Threads) -> Result<Option<Conformal>> {
+    let mut scores = Vec::new();
+    for (member, model) in members.iter().enumerate().filter(|(_, model)| model.has_conformal()) {
+        let fold = data.without_fold(member);
+        let valid = fold.as_ref().map(|(_, valid)| valid).or(data.valid.as_ref());
+        if let Some(valid) = valid {
+            scores.extend(model.conformal_scores(valid.dataset()?, threads)?);
+        }
+    }
+    let are_finite = scores.iter().all(|score| score.is_finite());
+    Ok((!scores.is_empty() && are_finite).then(|| Conformal::new(scores)).transpose()?)
 }
 
 /// The epochs whose histograms are kept: all of a short run, some sixty of a long one.
