@@ -17,6 +17,7 @@ use crate::events;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::plan::Plan;
+use crate::progress;
 use crate::report::{Findings, Subject, findings, judged, page};
 use crate::reporter::Reporter;
 use crate::run_folder::{Progress, RunFolder};
@@ -193,7 +194,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         None => {
             // What does not fit is said before anything is written.
             let run = Run::new(&mut model, parts, &settings, &threads).map_err(Failure::usage)?;
-            let board = arguments.tensorboard.as_deref().map(|path| Board::create(path, plan)).transpose()?;
+            let board = arguments.tensorboard.as_deref().map(|path| Board::create(path, plan, None)).transpose()?;
             let path = arguments.out.unwrap_or_else(|| RunFolder::default_path(&data.name));
             (run, RunFolder::create(path, &plan.options)?, board)
         }
@@ -218,7 +219,8 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                 }
             };
             folder.go_on()?;
-            let board = arguments.tensorboard.as_deref().map(|path| Board::create(path, plan)).transpose()?;
+            let goes_on = Some(folder.next_epoch()?);
+            let board = arguments.tensorboard.as_deref().map(|path| Board::create(path, plan, goes_on)).transpose()?;
             (run, folder, board)
         }
     };
@@ -252,10 +254,21 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         train_seconds: reporter.train_seconds(),
     };
     let mut is_stopped = false;
+    let mut histogram_seconds = 0.0;
+    let mut learning_rate = None;
     let result = loop {
         match run.advance() {
             Ok(Some(event)) => {
                 let is_step = matches!(event, Event::Step { .. });
+                match event {
+                    Event::Step { learning_rate: rate, .. } => learning_rate = Some(rate),
+                    Event::StepsFinished { epoch } => {
+                        if let (Some(board), Some(rate)) = (&mut board, learning_rate) {
+                            board.learning_rate(epoch as i64, rate)?;
+                        }
+                    }
+                    _ => {}
+                }
                 let histograms = match event {
                     _ if arguments.no_report && board.is_none() => None,
                     Event::Epoch { epoch: -1, .. } => Some((-1, None)),
@@ -263,8 +276,10 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                     _ => None,
                 };
                 if let Some((epoch, gradient)) = histograms.filter(|(epoch, _)| histogram_epochs.has(*epoch)) {
+                    let begin = Instant::now();
                     let line = schuss_report::histograms(epoch, &run.model().network, gradient);
                     folder.record_detail(&line)?;
+                    histogram_seconds += begin.elapsed().as_secs_f64();
                     board.iter_mut().try_for_each(|board| board.histograms(epoch, &line))?;
                 }
                 if let Some(line) = reporter.on_event(event) {
@@ -303,6 +318,9 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
             events::insert(&mut done, summary.measured);
             let (speed, text) = reporter.speed();
             done["speed"] = speed;
+            if !arguments.no_report {
+                done["histogram_seconds"] = events::number(histogram_seconds);
+            }
             if reporter.has_diverged || settings.keep == Keep::Best {
                 done["kept_epoch"] = summary.kept_epoch.into();
             }
@@ -322,7 +340,9 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                 return Ok(());
             }
             IS_OVER.store(true, Ordering::Relaxed);
+            let begin = Instant::now();
             let (findings, path) = write_report(&folder, plan, data, &model, None, &threads)?;
+            done["report_seconds"] = events::number(begin.elapsed().as_secs_f64());
             reporter.done(&done, &summary, &text, Some((&findings, &path)));
             if arguments.open {
                 open(&path);
@@ -376,7 +396,9 @@ fn write_report<'a, T: Real>(
     let [lines, details] = [RunFolder::metrics_of(folder.path())?, RunFolder::details_of(folder.path())?];
     let (lines, details) = (&lines, &details);
     let subject = Subject { name: &name, options: &plan.options, data, model, lines, details, problem, threads };
+    let waiting = progress::waiting("making the report");
     let findings = findings(&subject)?;
+    waiting.finish_and_clear();
     let path = folder.write_report(&page(&findings, &data.name))?;
     Ok((findings, path))
 }
