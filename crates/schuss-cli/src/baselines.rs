@@ -73,8 +73,14 @@ pub fn constant_name(task: Task, loss: Loss) -> (&'static str, &'static str) {
 /// The linear model that `schuss train --hidden none` makes of the same data, of numbers with the same loss, the rest of its
 /// settings chosen to fit them.
 fn linear<T: Real>(data: &Data, task: Task, loss: Loss, options: &Options, threads: &Threads) -> Result<Model<T>> {
+    // The inputs of a table need one that can embed them.
+    let rows = data.train.targets.view().rows().max(1);
+    let of_table = |value: &str| data.schema.as_ref().map(|_| value.to_string());
     let options = Options {
         data: options.data.clone(),
+        preset: of_table("small"),
+        valid: of_table("0"),
+        epochs: data.schema.as_ref().map(|_| (600_000 / rows).clamp(8, 100)),
         task: Some(task_name(task).into()),
         loss: (task == Task::Regression).then(|| loss.to_string()),
         hidden: Some(Hidden(Vec::new())),
@@ -82,9 +88,9 @@ fn linear<T: Real>(data: &Data, task: Task, loss: Loss, options: &Options, threa
         evaluate: Some("at-end".into()),
         ..Options::default()
     };
-    let plan = Plan::new(options, data)?;
+    let plan = Plan::new(options, Vec::new(), Vec::new(), data)?;
     let parts = Parts::of(data.train.dataset()?);
-    let mut model = plan.model::<T>(parts.train)?;
+    let mut model = plan.model::<T>(parts.train, threads)?;
     schuss::train(&mut model, parts, &plan.settings(parts.train)?, threads, |_| Control::Continue)?;
     Ok(model)
 }

@@ -14,6 +14,7 @@ mod progress;
 mod report;
 mod reporter;
 mod run_folder;
+mod tables;
 mod values;
 
 use std::process::ExitCode;

@@ -13,16 +13,53 @@ use serde_json::{Map, Value};
 use crate::failure::{Failure, Result};
 use crate::values::{
     Hidden, augment, checkpoint, class_weights, count, count_from_0, duration, image_size, init, loss, names,
-    not_negative, pace, positive, scale, schedule, share, thread_count, valid,
+    not_negative, pace, positive, scale, schedule, share, thread_count, types, valid,
 };
 
 /// Every setting of a run; what is not set is chosen to fit the data. In `config.toml` each has the name of its flag.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Options {
-    /// digits, mnist, fashion-mnist, an NPZ file, a folder of IDX files, or a folder with a folder of pictures a class
+    /// digits, mnist, fashion-mnist, a table (CSV, Parquet, Arrow), an NPZ file, a folder of IDX files, or a folder with a
+    /// folder of pictures a class
     #[arg(value_name = "DATA")]
     pub data: Option<String>,
+
+    /// The column of a table that is predicted [default: the last one]
+    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
+    pub target: Option<String>,
+
+    /// A table like DATA to test on [default: 20 % of the rows, always the same]
+    #[arg(long, value_name = "FILE", help_heading = "Data")]
+    pub test: Option<String>,
+
+    /// What columns of a table are, where that does not follow from their values: COLUMN=number|category|time,...
+    #[arg(long, value_name = "COLUMN=TYPE,...", value_parser = types, help_heading = "Data")]
+    pub types: Option<String>,
+
+    /// Columns of a table that are not learnt from
+    #[arg(long, value_name = "COLUMN,...", help_heading = "Data")]
+    pub ignore: Option<String>,
+
+    /// The column of a table that says what each row counts
+    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
+    pub weight: Option<String>,
+
+    /// The column of a table whose groups are held out whole, so that no group is learnt from and tested on
+    #[arg(long, value_name = "COLUMN", conflicts_with = "split_by_time", help_heading = "Data")]
+    pub group: Option<String>,
+
+    /// The column of a table by which the last rows are held out, so that nothing is learnt from the future
+    #[arg(long, value_name = "COLUMN", help_heading = "Data")]
+    pub split_by_time: Option<String>,
+
+    /// What stands between the fields of a CSV file: a character, or tab [default: what fits]
+    #[arg(long, value_name = "CHARACTER", help_heading = "Data")]
+    pub delimiter: Option<String>,
+
+    /// What else stands for a missing value in a CSV file, beside nothing, NA, null, ? and the like
+    #[arg(long, value_name = "TEXT,...", help_heading = "Data")]
+    pub missing: Option<String>,
 
     /// Where named data sets are looked for [default: $SCHUSS_DATA, ./data, the repository's data, the cache]
     #[arg(long, value_name = "FOLDER", help_heading = "Data")]
@@ -36,8 +73,9 @@ pub struct Options {
     #[arg(long, value_name = "SHARE|FILE", allow_hyphen_values = true, value_parser = valid, help_heading = "Data")]
     pub valid: Option<String>,
 
-    /// Scaling of the features: none, standard (mean 0, deviation 1), or a number to divide by
-    #[arg(long, value_name = "none|standard|X", allow_hyphen_values = true, value_parser = scale, help_heading = "Data")]
+    /// Scaling of the features: none, standard (mean 0, deviation 1), or a number to divide by; of tables also robust
+    /// (median 0, interquartile range 1, clipped smoothly) and quantile (made normal)
+    #[arg(long, value_name = "none|standard|robust|quantile|X", allow_hyphen_values = true, value_parser = scale, help_heading = "Data")]
     pub scale: Option<String>,
 
     /// Change the pictures of every step at random: shift:PIXELS, rotate:DEGREES, scale:SHARE, shear:DEGREES,
@@ -56,6 +94,11 @@ pub struct Options {
     /// Take the examples in their stored order
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Data")]
     pub no_shuffle: Option<bool>,
+
+    /// The network for a table: td (RealMLP with all it has), small (its simpler form, for a quick look), plain (dense layers
+    /// as for other data) [default: td]
+    #[arg(long, value_parser = names(["td", "small", "plain"]), help_heading = "Network")]
+    pub preset: Option<String>,
 
     /// Sizes of the hidden layers, or `none` for a linear model
     #[arg(long, value_name = "N,N,...|none", allow_hyphen_values = true, help_heading = "Network")]
@@ -315,6 +358,8 @@ impl Options {
         let config = Self {
             from: config.from.filter(|_| self.init.is_none()),
             init: config.init.filter(|_| self.from.is_none()),
+            group: config.group.filter(|_| self.split_by_time.is_none()),
+            split_by_time: config.split_by_time.filter(|_| self.group.is_none()),
             clip_norm: config.clip_norm.filter(|_| self.clip_value.is_none()),
             clip_value: config.clip_value.filter(|_| self.clip_norm.is_none()),
             time: config.time.filter(|_| self.steps.is_none() && self.epochs.is_none()),
@@ -379,6 +424,12 @@ impl Options {
             ("history", self.history.map(|history| history as f64)),
         ];
         constants.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// Whether something is chosen by validation data.
+    pub fn chooses_by_validation(&self) -> bool {
+        let is_plateau = self.schedule.as_deref().is_some_and(|schedule| schedule.starts_with("plateau"));
+        self.patience.is_some() || self.keep.as_deref() == Some("best") || is_plateau
     }
 
     /// Fails where two settings contradict each other, whatever the data.
@@ -544,12 +595,21 @@ mod tests {
     fn a_config_is_its_flags() {
         let flags = [
             "digits",
+            "--target=y",
+            "--test=test.csv",
+            "--types=zip=category,day=time",
+            "--ignore=a,b",
+            "--weight=w",
+            "--group=g",
+            "--delimiter=tab",
+            "--missing=none,-99",
             "--valid=0.25",
             "--scale=-2.5",
             "--augment=shift:2,rotate:10",
             "--image-size=20x30",
             "--skip-bad",
             "--no-shuffle",
+            "--preset=small",
             "--hidden=7,8",
             "--activation=selu",
             "--final=identity",

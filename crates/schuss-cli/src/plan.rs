@@ -1,16 +1,15 @@
 //! From options and data to a run: everything that was not asked for is chosen here, with its reason.
 
-use std::path::PathBuf;
-
 use schuss::{
     Activation, Augment, Clip, Dataset, Evaluate, Features, Init, Keep, Layer, Loss, Mlp, Model, ModelFile, Network,
-    NormKind, OnDivergence, Optimizer, Order, Pace, Precision, Products, Real, Scaling, Schedule, Settings, Targets,
-    Task, WarmUp,
+    NormKind, OnDivergence, Optimizer, Order, Pace, Precision, Products, Real, RealMlp, Scaling, Schedule, Schema,
+    Settings, Targets, Task, Threads, WarmUp,
 };
 use schuss_data::Data;
 
 use crate::failure::{Failure, Result};
 use crate::options::Options;
+use crate::tables::Preset;
 use crate::values::Hidden;
 
 /// A run, with nothing left to choose.
@@ -26,6 +25,8 @@ pub struct Plan {
     task: Task,
     example_shape: Vec<usize>,
     class_names: Vec<String>,
+    /// Of a table.
+    schema: Option<Schema>,
 }
 
 /// A setting that the plan has filled in.
@@ -34,11 +35,9 @@ fn chosen<T: Clone>(setting: &Option<T>) -> T {
 }
 
 impl Plan {
-    /// Fills in what `options` leave open, to fit `data`.
-    pub fn new(options: Options, data: &Data) -> Result<Self> {
-        // A run folder stands for its model.
-        let inside = |path: PathBuf| if path.is_dir() { path.join("model.safetensors") } else { path };
-        let options = Options { from: options.from.map(inside), ..options };
+    /// Fills in what `options` leave open, to fit `data`; `asked` are the names of those that were asked for, and `reasons`
+    /// those of what was chosen when the data were read.
+    pub fn new(options: Options, asked: Vec<String>, reasons: Vec<String>, data: &Data) -> Result<Self> {
         let file = options.from.as_deref().map(ModelFile::read).transpose()?;
         let targets = data.train.targets.view();
         let task = match (options.task.as_deref(), targets) {
@@ -48,14 +47,18 @@ impl Plan {
         };
         let features = data.train.features.view();
         let mut plan = Self {
-            asked: options.names(),
-            reasons: Vec::new(),
+            asked,
+            reasons,
             file,
             task,
             class_names: data.class_names.clone().unwrap_or_default(),
             example_shape: data.image_shape.clone().unwrap_or_else(|| vec![features.columns()]),
+            schema: data.schema.clone(),
             options,
         };
+        if plan.real_mlp().is_some() {
+            plan.choose_real_mlp()?;
+        }
         plan.choose_network(features)?;
         plan.choose_training(features.rows())?;
         if data.valid_is_split {
@@ -63,6 +66,71 @@ impl Plan {
             plan.reasons.push(format!("{rows} rows of the training data held out for validation"));
         }
         Ok(plan)
+    }
+
+    /// The network for a table, as far as it does not depend on options beside the preset, unless it is a plain one.
+    fn real_mlp(&self) -> Option<RealMlp> {
+        let schema = self.schema.as_ref()?;
+        let preset = Preset::of(&self.options);
+        let outputs = match self.task {
+            Task::Classification { classes } => classes,
+            Task::MultiLabel { labels } => labels,
+            Task::Regression => 1,
+        };
+        let real_mlp = match preset {
+            Preset::Td => RealMlp::td(self.task, outputs),
+            Preset::Small => RealMlp::td_s(self.task, outputs),
+            Preset::Plain => return None,
+        };
+        Some(RealMlp { numbers: schema.numbers(), plain: schema.plain(), categories: schema.codes(), ..real_mlp })
+    }
+
+    /// What RealMLP has in place of what other networks have; see [`RealMlp`].
+    fn choose_real_mlp(&mut self) -> Result<()> {
+        let Some(real_mlp) = self.real_mlp() else { return Ok(()) };
+        let options = &mut self.options;
+        let preset = options.preset.get_or_insert_with(|| "td".into()).clone();
+        let of_plain = [
+            ("norm", options.norm.as_deref().is_some_and(|norm| norm != "none")),
+            ("input-dropout", options.input_dropout.is_some_and(|rate| rate > 0.0)),
+            ("residual", options.residual == Some(true)),
+            ("new-head", options.new_head == Some(true)),
+            ("dropout", preset == "small" && options.dropout.is_some_and(|rate| rate > 0.0)),
+        ];
+        if let Some((flag, _)) = of_plain.into_iter().find(|(_, is_set)| *is_set) {
+            return Err(Failure::Usage(format!(
+                "--{flag} and --preset {preset} contradict each other: its network has none; --preset plain can have it"
+            )));
+        }
+        if options.from.is_some() {
+            return Ok(());
+        }
+        let settings = real_mlp.settings();
+        options.hidden.get_or_insert_with(|| Hidden(real_mlp.hidden.clone()));
+        options.activation.get_or_insert_with(|| real_mlp.activation.name().into());
+        options.dropout.get_or_insert(real_mlp.dropout);
+        if options.optimizer.as_deref().is_none_or(|optimizer| optimizer == "adam")
+            && let Optimizer::Adam { beta2, .. } = settings.optimizer
+        {
+            options.beta2.get_or_insert(beta2);
+            options.lr.get_or_insert(settings.learning_rate);
+            options.weight_decay.get_or_insert(settings.weight_decay);
+        }
+        let is_timed = options.time.is_some() || options.pace.is_some();
+        options.schedule.get_or_insert_with(|| settings.schedule.to_string());
+        options.batch_size.get_or_insert(settings.batch_size);
+        if !is_timed && options.steps.is_none() {
+            options.epochs.get_or_insert(settings.epochs);
+        }
+        if options.keep.is_none() && options.valid.as_deref() != Some("0") {
+            options.keep = Some("best".into());
+        }
+        self.reasons.push(format!(
+            "preset {preset}: {}, {} epochs at most",
+            if preset == "small" { "RealMLP-TD-S" } else { "RealMLP-TD" },
+            options.epochs.unwrap_or_default()
+        ));
+        Ok(())
     }
 
     /// Sizes, activations, loss, scaling: from the model file, else to fit the data.
@@ -79,8 +147,8 @@ impl Plan {
                     "--hidden {asked} disagrees with --from {path}, whose hidden sizes are {hidden}; leave --hidden out"
                 )));
             }
-            if sizes[0] != features.columns() {
-                let [got, expected] = [sizes[0], features.columns()];
+            if model.network.inputs() != features.columns() {
+                let [got, expected] = [model.network.inputs(), features.columns()];
                 return Err(Failure::Failed(format!(
                     "--from {}: the model takes {got} features, the data have {expected}",
                     path.display()
@@ -217,7 +285,8 @@ impl Plan {
         options.checkpoint.get_or_insert_with(|| "60s".into());
         options.l2.get_or_insert(0.0);
         options.on_divergence.get_or_insert_with(|| "stop".into());
-        if options.from.is_none() {
+        let fits_init = self.schema.is_some() && Preset::of(options) != Preset::Plain;
+        if options.from.is_none() && !fits_init {
             let init = default_init(&options.activation);
             options.init.get_or_insert_with(|| init.to_string());
         }
@@ -244,7 +313,7 @@ impl Plan {
     }
 
     /// The model before training.
-    pub fn model<T: Real>(&self, train: Dataset) -> Result<Model<T>> {
+    pub fn model<T: Real>(&self, train: Dataset, threads: &Threads) -> Result<Model<T>> {
         let options = &self.options;
         let loss = self.loss()?;
         let epsilon = chosen(&options.softmax_epsilon);
@@ -268,11 +337,26 @@ impl Plan {
         };
         let [dropout, input_dropout] = [chosen(&options.dropout), chosen(&options.input_dropout)];
         let residual = chosen(&options.residual);
-        let mlp = Mlp { sizes, hidden, last, norm, dropout, input_dropout, residual };
-        let layers = mlp.layers().map_err(Failure::usage)?;
+        let real_mlp = self.real_mlp().map(|real_mlp| RealMlp {
+            outputs,
+            hidden: chosen(&options.hidden).0,
+            activation: hidden,
+            last,
+            dropout,
+            ..real_mlp
+        });
+        let layers = match (&self.file, &real_mlp) {
+            (Some(file), _) if self.schema.is_some() => file.model::<T>().network.layers().to_vec(),
+            (_, Some(real_mlp)) => real_mlp.layers(),
+            (_, None) => {
+                let mlp = Mlp { sizes, hidden, last, norm, dropout, input_dropout, residual };
+                mlp.layers().map_err(Failure::usage)?
+            }
+        };
         let mut network = Network::of_layers(layers).map_err(Failure::usage)?;
         let init = |network: &mut Network<T>, init: Init| init.draw(network, chosen(&options.seed));
         match &self.file {
+            Some(file) if self.schema.is_some() => network = file.model::<T>().network,
             Some(file) => {
                 let from = file.model::<T>().network;
                 let path = options.from.as_deref().unwrap_or_else(|| std::path::Path::new("MODEL")).display();
@@ -289,6 +373,8 @@ impl Plan {
                 let differs = |error| Failure::Failed(format!("--from {path}: {error}"));
                 network.copy_layers(&from, copied).map_err(differs)?;
             }
+            // What fits the data needs the model that takes them.
+            None if options.init.is_none() => {}
             None => init(&mut network, chosen(&options.init).parse().map_err(Failure::usage)?),
         }
         options.freeze.map_or(Ok(()), |layers| network.freeze(layers)).map_err(Failure::usage)?;
@@ -301,8 +387,16 @@ impl Plan {
         };
         let (scaling, target_scaling) = self.scalings(train);
         let (example_shape, class_names) = (self.example_shape.clone(), self.class_names.clone());
-        let model = Model { scaling, target_scaling, example_shape, class_names, ..Model::new(network, loss, task) };
+        let schema = self.schema.clone();
+        let mut model =
+            Model { scaling, target_scaling, example_shape, class_names, schema, ..Model::new(network, loss, task) };
         model.check(train).map_err(Failure::usage)?;
+        if let Some(real_mlp) = real_mlp {
+            model.output_range = if task == Task::Regression { train.targets().range() } else { Vec::new() };
+            if self.file.is_none() && options.init.is_none() {
+                real_mlp.init(&mut model, train.features(), chosen(&options.seed), threads).map_err(Failure::usage)?;
+            }
+        }
         Ok(model)
     }
 
@@ -322,6 +416,8 @@ impl Plan {
         let from = self.file.as_ref().filter(|file| file.has_metadata).map(ModelFile::model::<f64>);
         let is_new_head = self.options.new_head == Some(true);
         let features = match (scale.as_str(), &from) {
+            // The schema of a table scales its columns.
+            _ if self.schema.is_some() => Scaling::None,
             ("none", _) => Scaling::None,
             ("standard", Some(Model { scaling: scaling @ Scaling::Standard { .. }, .. })) => scaling.clone(),
             ("standard", _) => Scaling::standard(train.features()),
@@ -354,14 +450,15 @@ impl Plan {
             (None, Some(_)) => Some(Pace::live()),
             (None, None) => None,
         };
+        let of_second_half = self.real_mlp().map_or(Schedule::Constant, |real_mlp| real_mlp.settings().decay_schedule);
         Ok(Settings {
             optimizer: self.optimizer()?,
             learning_rate: chosen(&options.lr),
             schedule: chosen(&options.schedule).parse().map_err(Failure::usage)?,
             warm_up: WarmUp { steps: chosen(&options.warm_up) as u64 },
             weight_decay: chosen(&options.weight_decay),
-            decay_schedule: Schedule::Constant,
-            dropout_schedule: Schedule::Constant,
+            decay_schedule: of_second_half,
+            dropout_schedule: of_second_half,
             clip: options.clip_norm.map(Clip::Norm).or(options.clip_value.map(Clip::Value)),
             average: options.average,
             batch_size: chosen(&options.batch_size),

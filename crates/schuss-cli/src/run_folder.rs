@@ -88,6 +88,11 @@ struct Head {
     progress: Progress,
 }
 
+/// The model file that a path stands for: a run folder stands for its model.
+pub fn model_in(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("model.safetensors") } else { path.into() }
+}
+
 impl RunFolder {
     /// Fails where the folder holds the state of a run that is not over, which would be lost.
     pub fn check_free(path: &Path) -> Result<()> {

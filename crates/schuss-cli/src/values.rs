@@ -90,10 +90,20 @@ pub fn loss(text: &str) -> Parsed<String> {
 }
 
 pub fn scale(text: &str) -> Parsed<String> {
+    let expected = "none, standard, robust, quantile, or a number other than 0 to divide by";
     match text {
-        "none" | "standard" => Ok(text.into()),
-        _ => number(text, "none, standard, or a number other than 0 to divide by", |x| x != 0.0).map(|_| text.into()),
+        "none" | "standard" | "robust" | "quantile" => Ok(text.into()),
+        _ => number(text, expected, |x| x != 0.0).map(|_| text.into()),
     }
+}
+
+/// What stands between commas.
+pub fn list(text: &str) -> Vec<String> {
+    text.split(',').map(|part| part.trim().to_string()).filter(|part| !part.is_empty()).collect()
+}
+
+pub fn types(text: &str) -> Parsed<String> {
+    crate::tables::types(text).map(|_| text.into())
 }
 
 /// A share, or anything that may be the path of a file.

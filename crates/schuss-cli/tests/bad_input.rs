@@ -327,8 +327,11 @@ fn numbers_out_of_range_are_refused() {
         check_flags(flags, &expected);
         check_config(config, &expected);
     }
-    check_flags("--scale 0", &["--scale", "none, standard, or a number other than 0", "got 0"]);
-    check_flags("--scale standart", &["--scale", "none, standard, or a number other than 0", "got standart"]);
+    check_flags("--scale 0", &["--scale", "none, standard, robust, quantile, or a number other than 0", "got 0"]);
+    check_flags(
+        "--scale standart",
+        &["--scale", "none, standard, robust, quantile, or a number other than 0", "got standart"],
+    );
     check_flags("--batch-size -1", &["--batch-size", whole, "got -1"]);
     check_flags("--batch-size 1e3", &["--batch-size", whole, "got 1e3"]);
     check_flags("--hidden 4294967295,4294967295", &["network sizes: expected parameters that fit the memory"]);
@@ -337,7 +340,7 @@ fn numbers_out_of_range_are_refused() {
 /// Every value of a config is named by its key.
 #[test]
 fn a_wrong_value_of_a_config_is_named_by_its_key() {
-    check_config("scale = \"0\"", &["scale: ", "standard, or a number other than 0", "got 0"]);
+    check_config("scale = \"0\"", &["scale: ", "quantile, or a number other than 0", "got 0"]);
     check_config("init = \"hee\"", &["init: ", "expected he, glorot or normal:DEVIATION", "got hee"]);
     check_config("hidden = \"0\"", &["hidden", "expected a whole number from 1", "got 0"]);
 }
@@ -517,8 +520,8 @@ fn data_that_are_not_there_come_with_the_way_to_get_them() {
     check(&room, "train fashion-mnist", FAILED, &[&searched, "(no train-images-idx3-ubyte.gz)"]);
     check(&room, "train nowhere/table.npz", FAILED, &["cannot read nowhere/table.npz"]);
     check(&room, "train nowhere", FAILED, &["nowhere: no such data", "digits, mnist, fashion-mnist"]);
-    room.write("table.csv", "x,y\n1,2\n");
-    check(&room, "train table.csv", FAILED, &["table.csv: this kind of file is not read", "expected an .npz file"]);
+    room.write("table.xlsx", "x,y\n1,2\n");
+    check(&room, "train table.xlsx", FAILED, &["table.xlsx: this kind of file is not read", "an .npz file"]);
     check(&room, "data fetch mnits", FAILED, &["name of the data to fetch", "got mnits", "mnist?"]);
 }
 

@@ -180,7 +180,7 @@ fn an_evaluation_stands_beside_baselines_and_says_what_is_doubtful() {
     let table = room.schuss("evaluate run digits --split test").ok().stdout;
     for (row, cells) in [("log-loss", 3), ("accuracy", 3), ("rows", 1)] {
         let line = table.lines().find(|line| line.starts_with(&format!("{row} "))).unwrap();
-        assert_eq!(line[row.len()..].split("   ").filter(|cell| !cell.trim().is_empty()).count(), cells, "{table}");
+        assert_eq!(line[row.len()..].split("  ").filter(|cell| !cell.trim().is_empty()).count(), cells, "{table}");
     }
     let accuracy = |metrics: &Value| metrics["accuracy"].as_f64().unwrap();
     let [majority, linear] = [0, 1].map(|i| accuracy(&evaluated["baselines"][i]["metrics"]));
@@ -277,7 +277,10 @@ fn few_rows_and_a_single_class_are_said() {
     let arrays: Vec<_> = parts.iter().flatten().map(|(name, array)| (name.as_str(), array.clone())).collect();
     room.write("one.npz", npz(&arrays));
     let text = room.schuss("train one.npz --hidden 4 --epochs 2 --out run").ok().stdout;
-    assert!(text.contains("1 test row, not learned from:") && text.contains("R²                 not defined"), "{text}");
+    assert!(
+        text.contains("1 test row, not learned from:") && text.contains("R²                 not defined"),
+        "{text}"
+    );
     let evaluated = room.schuss("evaluate run one.npz --json").ok().json();
     assert_eq!((&evaluated["metrics"]["r2"], &evaluated["intervals"]), (&Value::Null, &json!({})), "{evaluated}");
     let report = data_of(&String::from_utf8(room.read("run/report.html")).unwrap());
@@ -309,7 +312,9 @@ fn runs_side_by_side_tell_noise_from_difference() {
     room.schuss("train table.npz --hidden 4 --epochs 2 --out table").ok();
     let compared = room.schuss("compare good table --json").ok().json();
     assert_eq!(compared["differences"], json!([]));
-    assert!(compared["note"].as_str().unwrap().contains("Not compared with the first run: table (judged by other rows)"));
+    assert!(
+        compared["note"].as_str().unwrap().contains("Not compared with the first run: table (judged by other rows)")
+    );
     let x = waves(100 * 4);
     let y: Vec<f64> = x.chunks(4).map(|x| f64::from(x[0])).collect();
     room.write("numbers.npz", npz(&[("x_train", floats(&[100, 4], &x)), ("y_train", doubles(&[100], &y))]));
@@ -344,7 +349,11 @@ fn runs_side_by_side_tell_noise_from_difference() {
         ("good moved", 1, "moved: cannot be compared as its config.toml says: "),
         ("good moved", 1, "gone.npz"),
         ("good moved", 1, "correct `data` in moved/config.toml"),
-        ("good wider", 1, "wider: config.toml is not that of the model beside it: expected hidden 4 as in model.safetensors, got 5"),
+        (
+            "good wider",
+            1,
+            "wider: config.toml is not that of the model beside it: expected hidden 4 as in model.safetensors, got 5",
+        ),
         ("good narrow", 1, "narrow: the model does not fit the data of its config.toml, digits: "),
         ("nowhere nowhere -o no/such/page.html", 2, "cannot write no/such/page.html: there is no folder no/such"),
         ("nowhere nowhere -o good", 2, "cannot write good: this is a folder"),
@@ -363,9 +372,43 @@ fn tensorboard_gets_a_file_of_events() {
     let [file] = &files[..] else { panic!("{files:?}") };
     assert!(file.file_name().unwrap().to_string_lossy().starts_with("events.out.tfevents."), "{file:?}");
     let bytes = fs::read(file).unwrap();
-    for tag in ["loss/train", "loss/test", "acc/test", "learning_rate", "weight/layers.0.weight", "gradient/layers.1.bias", "settings"] {
+    for tag in [
+        "loss/train",
+        "loss/test",
+        "acc/test",
+        "learning_rate",
+        "weight/layers.0.weight",
+        "gradient/layers.1.bias",
+        "settings",
+    ] {
         assert!(bytes.windows(tag.len()).any(|window| window == tag.as_bytes()), "{tag}");
     }
+
+    // Killed after a checkpoint, it goes on in a file that begins a session with the epoch that comes next: what TensorBoard has
+    // of that and later ones is dropped.
+    let mut child = room
+        .command("train digits --hidden 8 --epochs 2000 --checkpoint 50 --tensorboard killed-board --out killed --json")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while !room.path("killed/checkpoint.safetensors").is_file() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let first: Vec<_> = fs::read_dir(room.path("killed-board")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    room.schuss("train --resume killed --tensorboard killed-board").ok();
+    let files: Vec<_> = fs::read_dir(room.path("killed-board")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let second: Vec<_> = files.iter().filter(|file| !first.contains(file)).collect();
+    let [second] = &second[..] else { panic!("{first:?}, {files:?}") };
+    // A record: its length, a checksum, the event, a checksum. The event: time, step, a session's start.
+    let bytes = fs::read(second).unwrap();
+    let length = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+    let at = length(0) + 16;
+    let event = &bytes[at + 12..][..length(at)];
+    assert!(event[9] == 0x10 && event.ends_with(&[0x3a, 2, 8, 1]), "{event:?}");
+    assert!(!fs::read(&first[0]).unwrap().windows(4).any(|window| window == [0x3a, 2, 8, 1]));
+
     room.write("in-the-way", "");
     let refused = room.schuss("train digits --hidden 8 --epochs 1 --tensorboard in-the-way/board --out other");
     assert!(refused.code == Some(1) && refused.stderr.contains("in-the-way/board"), "{refused:?}");

@@ -33,6 +33,7 @@ pub fn digits() -> Data {
         image_shape: Some(vec![8, 8]),
         class_names: None,
         pictures: None,
+        schema: None,
     }
 }
 

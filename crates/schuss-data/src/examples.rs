@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ndarray::{Array1, Array2, Axis};
-use schuss::{Dataset, Features, Result, Targets};
+use schuss::{Dataset, Features, Result, Schema, Targets};
 
 use crate::Pictures;
 use crate::error;
@@ -36,6 +36,18 @@ impl FeatureValues {
             Self::F32(values) => Self::F32(values.select(Axis(0), rows)),
             Self::F64(values) => Self::F64(values.select(Axis(0), rows)),
         }
+    }
+}
+
+impl From<Array2<f32>> for FeatureValues {
+    fn from(values: Array2<f32>) -> Self {
+        Self::F32(values)
+    }
+}
+
+impl From<Array2<f64>> for FeatureValues {
+    fn from(values: Array2<f64>) -> Self {
+        Self::F64(values)
     }
 }
 
@@ -163,6 +175,8 @@ pub struct Data {
     pub class_names: Option<Vec<String>>,
     /// What happened to the files of a folder of pictures.
     pub pictures: Option<Pictures>,
+    /// The columns of the table that the examples come from, if they do.
+    pub schema: Option<Schema>,
 }
 
 impl Data {
@@ -204,6 +218,7 @@ impl Data {
             image_shape,
             class_names: None,
             pictures: None,
+            schema: None,
         })
     }
 

@@ -50,5 +50,6 @@ pub use pictures::{Channels, Pictures, read_picture_folder};
 pub use source::{OpenOptions, open};
 pub use split::Split;
 pub use table::{
-    Column, ColumnKind, ColumnSchema, ColumnType, ColumnValues, Table, TableOptions, Unknown, conform, read_table,
+    Column, ColumnKind, ColumnSchema, ColumnType, ColumnValues, Roles, SplitBy, Table, TableOptions, TableSet, Target,
+    Unknown, conform, features_of, is_table, read_table,
 };

@@ -338,6 +338,7 @@ mod tests {
             image_shape: Some(vec![2, 2]),
             class_names: None,
             pictures: None,
+            schema: None,
         };
         assert_eq!(data, expected);
     }

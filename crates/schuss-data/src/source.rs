@@ -84,8 +84,8 @@ fn open_path(data: &str, options: &OpenOptions) -> Result<Data> {
     } else if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz")) {
         read_npz(path, options.task)
     } else if path.exists() {
-        let problem = "this kind of file is not read; expected an .npz file with x_train and y_train, a folder of IDX \
-                       files or of pictures, or a name";
+        let problem = "this kind of file is not read; expected a table (CSV, Parquet or Arrow), an .npz file with x_train and \
+                       y_train, a folder of IDX files or of pictures, or a name";
         Err(error::file(path, format!("{problem}: {names}")))
     } else {
         let hint = nearest(data, NAMES).map_or(String::new(), |name| format!("; {name} may have been meant"));
@@ -201,10 +201,10 @@ mod tests {
     #[test]
     fn what_is_not_there_or_not_read_is_named() {
         let root = TempDir::new().unwrap();
-        let table = root.path().join("table.csv");
+        let table = root.path().join("table.xlsx");
         fs::write(&table, "x,y\n").unwrap();
         let options = OpenOptions::default();
-        check_error(table.to_str().unwrap(), &options, &["table.csv: this kind of file is not read", "an .npz file"]);
+        check_error(table.to_str().unwrap(), &options, &["table.xlsx: this kind of file is not read", "an .npz file"]);
         check_error(
             "mnits",
             &options,

@@ -50,6 +50,7 @@ mod real_mlp;
 mod residual;
 mod scale;
 mod schedule;
+mod schema;
 mod train;
 mod workspace;
 
@@ -77,6 +78,7 @@ pub use real_mlp::RealMlp;
 pub use residual::Residual;
 pub use scale::Scale;
 pub use schedule::{Plateau, Schedule, WarmUp};
+pub use schema::{Column, Cycle, Encoder, Encoding, NumberScale, NumberScaling, Schema, Values};
 pub use train::{
     Control, Evaluate, Event, FoundRate, Keep, Measured, OnDivergence, Order, Pace, Parts, Run, Settings, Summary,
     Trainer, find_rate, train,

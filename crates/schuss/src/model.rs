@@ -6,7 +6,9 @@ use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::activation::sigmoid;
-use crate::{Activation, Dataset, Error, Features, Loss, Network, Real, Result, Scaling, Targets, Threads, Workspace};
+use crate::{
+    Activation, Dataset, Error, Features, Loss, Network, Real, Result, Scaling, Schema, Targets, Threads, Workspace,
+};
 
 /// Rows of a batch where nothing depends on how many there are: prediction and evaluation.
 pub(crate) const BATCH: usize = 1000;
@@ -69,6 +71,8 @@ pub struct Model<T> {
     pub example_shape: Vec<usize>,
     /// The names of the classes, in their order, where they have any.
     pub class_names: Vec<String>,
+    /// The columns of the table that examples come from, if they do.
+    pub schema: Option<Schema>,
 }
 
 impl<T: Real> Model<T> {
@@ -76,8 +80,8 @@ impl<T: Real> Model<T> {
     pub fn new(network: Network<T>, loss: Loss, task: Task) -> Self {
         let example_shape = vec![network.inputs()];
         let [scaling, target_scaling] = [Scaling::None, Scaling::None];
-        let (output_range, class_names) = (Vec::new(), Vec::new());
-        Self { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names }
+        let (output_range, class_names, schema) = (Vec::new(), Vec::new(), None);
+        Self { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names, schema }
     }
 
     /// Fails unless the network takes such examples and the loss such targets.

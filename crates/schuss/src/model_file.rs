@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::network::parameter_count;
-use crate::{Activation, Error, Layer, Loss, Model, Network, Real, Result, Scaling, Targets, Task};
+use crate::{Activation, Error, Layer, Loss, Model, Network, Real, Result, Scaling, Schema, Targets, Task};
 
 /// The metadata's key.
 const KEY: &str = "schuss";
@@ -49,6 +49,8 @@ struct Metadata {
     example_shape: Vec<usize>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     class_names: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schema: Option<Schema>,
 }
 
 /// What a file says of the network.
@@ -111,8 +113,10 @@ impl ModelFile {
         let has_metadata = metadata.is_some();
         let sizes = dense_sizes(&tensors);
         let outputs = sizes.as_ref().map_or(0, |sizes| sizes[sizes.len() - 1]);
+        let metadata = metadata.unwrap_or_else(|| Metadata::of_plain_weights(outputs));
         let Metadata { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names, .. } =
-            metadata.unwrap_or_else(|| Metadata::of_plain_weights(outputs));
+            metadata;
+        let schema = metadata.schema;
         let network = match network {
             Described::Layers { layers } => {
                 // Before any memory is laid out for them.
@@ -144,8 +148,18 @@ impl ModelFile {
                     class_names.len(),
                 ));
             }
-            let model =
-                Model { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names };
+            schema.as_ref().map_or(Ok(()), |schema| schema.check(network.inputs()))?;
+            let model = Model {
+                network,
+                loss,
+                task,
+                scaling,
+                target_scaling,
+                output_range,
+                example_shape,
+                class_names,
+                schema,
+            };
             model.check_output_range()?;
             Ok(model)
         };
@@ -165,10 +179,10 @@ impl ModelFile {
 
     /// The model, computing in `T`.
     pub fn model<T: Real>(&self) -> Model<T> {
-        let Model { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names } =
+        let Model { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names, schema } =
             self.model.clone();
         let network = network.cast();
-        Model { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names }
+        Model { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names, schema }
     }
 }
 
@@ -202,6 +216,7 @@ impl Metadata {
             output_range: Vec::new(),
             example_shape: Vec::new(),
             class_names: Vec::new(),
+            schema: None,
         }
     }
 
@@ -216,6 +231,7 @@ impl Metadata {
             output_range: model.output_range.clone(),
             example_shape: model.example_shape.clone(),
             class_names: model.class_names.clone(),
+            schema: model.schema.clone(),
         }
     }
 }

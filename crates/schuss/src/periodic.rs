@@ -83,7 +83,8 @@ impl Periodic {
                 sums.iter_mut().zip(b2).for_each(|(sums, &b2)| *sums = [b2; LANES]);
                 for (k, (&w1, &b1)) in w1.iter().zip(b1).enumerate() {
                     let frequency = T::from_f64(TAU) * w1;
-                    let cos = x.map(|x| (frequency * x + b1).sin_cos().1);
+                    let mut cos = [T::ZERO; LANES];
+                    cos.iter_mut().zip(x).for_each(|(cos, x)| *cos = (frequency * x + b1).sin_cos().1);
                     for (sums, w2) in sums.iter_mut().zip(w2.chunks(self.frequencies)) {
                         sums.iter_mut().zip(cos).for_each(|(sum, cos)| *sum += w2[k] * cos);
                     }

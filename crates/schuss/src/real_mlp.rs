@@ -2,8 +2,8 @@
 
 use crate::embed::{Category, Embed};
 use crate::{
-    Activation, Dense, Dropout, Error, Factors, Features, Init, Keep, Layer, Model, Optimizer, Parametric,
-    Parametrization, Periodic, Real, Result, Scale, Schedule, Settings, Task, Threads,
+    Activation, Dense, Dropout, Factors, Features, Init, Keep, Layer, Model, Optimizer, Parametric, Parametrization,
+    Periodic, Real, Result, Scale, Schedule, Settings, Task, Threads,
 };
 
 /// RealMLP with tuned defaults (Holzmüller et al. 2024, arXiv:2407.04491, RealMLP-TD; package `pytabkit`), or its simpler
@@ -14,7 +14,7 @@ use crate::{
 /// ```
 /// use schuss::{Network, RealMlp, Task};
 /// let table = RealMlp { numbers: 5, plain: 3, categories: vec![12, 40], ..RealMlp::td(Task::Regression, 1) };
-/// let network = Network::<f32>::of_layers(table.layers()?)?;
+/// let network = Network::<f32>::of_layers(table.layers())?;
 /// assert_eq!((network.inputs(), network.outputs()), (10, 1));
 /// let settings = table.settings();
 /// assert_eq!(settings.learning_rate, 0.2);
@@ -26,7 +26,7 @@ pub struct RealMlp {
     pub task: Task,
     /// Outputs.
     pub outputs: usize,
-    /// Whether it is RealMLP-TD-S: no embeddings, plain activations, neither dropout nor weight decay.
+    /// Whether it is RealMLP-TD-S: no periodic embeddings, plain activations, neither dropout nor weight decay.
     pub is_simple: bool,
     /// Columns of numbers.
     pub numbers: usize,
@@ -36,6 +36,12 @@ pub struct RealMlp {
     pub categories: Vec<usize>,
     /// Sizes of the hidden layers.
     pub hidden: Vec<usize>,
+    /// The function at the end of every hidden layer.
+    pub activation: Activation,
+    /// The function at the end.
+    pub last: Activation,
+    /// The share of a hidden layer's outputs that a step drops.
+    pub dropout: f64,
 }
 
 /// Of a learning rate that is so many times that of the weights. `pytabkit`, with which the defaults were tuned,
@@ -47,13 +53,28 @@ fn factors(rate: f64) -> Factors {
 impl RealMlp {
     /// RealMLP-TD for no columns yet.
     pub fn td(task: Task, outputs: usize) -> Self {
-        let hidden = vec![256; 3];
-        Self { task, outputs, is_simple: false, numbers: 0, plain: 0, categories: Vec::new(), hidden }
+        let (activation, last) = match task {
+            Task::Regression => (Activation::Mish, Activation::Identity),
+            Task::MultiLabel { .. } => (Activation::Selu, Activation::Identity),
+            Task::Classification { .. } => (Activation::Selu, Activation::Softmax { epsilon: 0.0 }),
+        };
+        Self {
+            task,
+            outputs,
+            is_simple: false,
+            numbers: 0,
+            plain: 0,
+            categories: Vec::new(),
+            hidden: vec![256; 3],
+            activation,
+            last,
+            dropout: 0.15,
+        }
     }
 
     /// RealMLP-TD-S for no columns yet.
     pub fn td_s(task: Task, outputs: usize) -> Self {
-        Self { is_simple: true, ..Self::td(task, outputs) }
+        Self { is_simple: true, dropout: 0.0, ..Self::td(task, outputs) }
     }
 
     /// Draws the initial parameters of `model`, whose network has these layers: from the data ([`Model::fit_init`]) or, in
@@ -80,24 +101,17 @@ impl RealMlp {
     }
 
     /// Its layers, for [`Network::of_layers`](crate::Network::of_layers).
-    ///
-    /// # Errors
-    /// Columns of codes for the simpler form, which embeds nothing.
-    pub fn layers(&self) -> Result<Vec<Layer>> {
-        let activation = if self.is_regression() { Activation::Mish } else { Activation::Selu };
-        let last = if self.is_regression() { Activation::Identity } else { Activation::Softmax { epsilon: 0.0 } };
+    pub fn layers(&self) -> Vec<Layer> {
+        let Self { activation, last, .. } = *self;
         let mut layers = Vec::new();
         let mut features = self.numbers + self.plain;
-        if !self.is_simple {
+        if !self.is_simple || !self.categories.is_empty() {
             let periodic = Periodic { frequencies: 16, outputs: 4, deviation: 0.1, factors: factors(0.1) };
             let categories = self.categories.iter().map(|&count| Category { count, width: 8 }).collect();
-            let periodic = (self.numbers > 0).then_some(periodic);
+            let periodic = (self.numbers > 0 && !self.is_simple).then_some(periodic);
             let embed = Embed { numbers: self.numbers, periodic, plain: self.plain, categories };
             features = embed.outputs();
             layers.push(Layer::Embed(embed));
-        } else if !self.categories.is_empty() {
-            let expected = "none in RealMLP-TD-S, which takes every category as columns of 0 and 1";
-            return Err(Error::value("columns of codes", expected, self.categories.len()));
         }
         layers.push(Layer::Scale(Scale { features, factors: factors(6.0) }));
         let dense = |inputs, outputs, activation| {
@@ -111,12 +125,14 @@ impl RealMlp {
             } else {
                 layers.push(dense(features, size, Activation::Identity));
                 layers.push(Layer::Parametric(Parametric { features: size, activation, factors: factors(0.1) }));
-                layers.push(Layer::Dropout(Dropout { features: size, rate: 0.15 }));
+                if self.dropout > 0.0 {
+                    layers.push(Layer::Dropout(Dropout { features: size, rate: self.dropout }));
+                }
             }
             features = size;
         }
         layers.push(dense(features, self.outputs, last));
-        Ok(layers)
+        layers
     }
 
     /// How it is trained: all epochs, of which the last of the best by validation data is kept.

@@ -75,7 +75,7 @@ fn check_table<'a>(threads: usize, columns: &'a Array2<f32>, targets: Targets<'a
     let data = Dataset::new(Features::F32(columns.view()), targets).unwrap();
     let task = Task::of(targets);
     let table = RealMlp { numbers: 60, plain: 38, categories: vec![20, 7], ..RealMlp::td(task, targets.width()) };
-    let network = Network::<f32>::of_layers(table.layers().unwrap()).unwrap();
+    let network = Network::<f32>::of_layers(table.layers()).unwrap();
     let loss = if task == Task::Regression { Loss::Mse } else { Loss::CrossEntropy };
     let mut model = Model::new(network, loss, task);
     model.fit_init(data.features(), 0, &Threads::ONE).unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use schuss::metrics::{Interval, Measure};
 use schuss::{Control, Dataset, Evaluation, Metrics, ModelFile, Real, Threads};
-use schuss_data::{Data, Examples};
+use schuss_data::{Data, FeatureValues};
 use schuss_report::schema::Baseline;
 use serde_json::{Map, Value, json};
 
@@ -20,6 +20,7 @@ use crate::plan::Plan;
 use crate::progress;
 use crate::report::{amount, counted, plain, warnings};
 use crate::run_folder::RunFolder;
+use crate::tables;
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -58,12 +59,17 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// The model, the rows, and whether these are all rows for want of a test part.
-    pub fn open(&self) -> Result<(ModelFile, Examples, bool)> {
-        let (file, data) = self.open_data()?;
+    /// The model, and the features of the rows; a table needs no targets.
+    pub fn open_features(&self) -> Result<(ModelFile, FeatureValues)> {
+        let file = read_model(&self.model)?;
+        if tables::is_name_of_table(&self.data) && self.split.is_none() {
+            let features = tables::features_for(&file, &self.data)?;
+            return Ok((file, features));
+        }
+        let data = open_data_for(&file, &self.data, self.data_dir.clone(), self.skip_bad)?;
         let (part, data) = self.part(data)?;
         let examples = if part == Part::Test { data.test } else { None };
-        Ok((file, examples.unwrap_or(data.train), part == Part::All))
+        Ok((file, examples.unwrap_or(data.train).features))
     }
 
     fn open_data(&self) -> Result<(ModelFile, Data)> {
@@ -142,7 +148,7 @@ fn findings<T: Real>(
     let dataset = examples.unwrap_or(&data.train).dataset()?;
     let metrics = model.evaluate(dataset, &threads)?;
     if let Some(retraining) = &retraining {
-        retraining.check::<T>(dataset)?;
+        retraining.check::<T>(dataset, &threads)?;
     }
     let waiting = progress::waiting("measuring");
     let evaluation = Evaluation::new(&model, dataset, &threads)?;
@@ -266,8 +272,8 @@ impl Retraining {
     }
 
     /// Fails where such a model cannot be judged by these rows.
-    fn check<T: Real>(&self, judged: Dataset) -> Result<()> {
-        let model = self.plan.model::<T>(self.data.train.dataset()?)?;
+    fn check<T: Real>(&self, judged: Dataset, threads: &Threads) -> Result<()> {
+        let model = self.plan.model::<T>(self.data.train.dataset()?, threads)?;
         let of_config = |error| Failure::Failed(format!("--seeds trains as {} says: {error}", self.config.display()));
         model.check(judged).map_err(of_config)
     }
@@ -280,7 +286,7 @@ impl Retraining {
         let mut runs = Vec::new();
         for seed in self.seeds {
             self.plan.options.seed = Some(seed);
-            let mut model = self.plan.model::<T>(parts.train)?;
+            let mut model = self.plan.model::<T>(parts.train, threads)?;
             schuss::train(&mut model, parts, &self.plan.settings(parts.train)?, threads, |_| Control::Continue)?;
             let measures = Evaluation::new(&model, judged, threads)?.values();
             if let Some(main) = measures.first() {

@@ -41,10 +41,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
 
 fn find<T: Real>(plan: &Plan, data: &Data, arguments: &Arguments) -> Result<()> {
     let train = data.train.dataset()?;
-    let model = plan.model::<T>(train)?;
+    let threads = threads(plan.options.threads)?;
+    let model = plan.model::<T>(train, &threads)?;
     let settings = plan.settings(train)?;
     let rates = [arguments.from_rate, arguments.to_rate];
-    let threads = threads(plan.options.threads)?;
     let found =
         find_rate(&model, train, &settings, &threads, arguments.tries as usize, rates).map_err(Failure::usage)?;
     let FoundRate { points, steepest, tenth_of_best } = &found;

@@ -87,7 +87,7 @@ fn threads(count: Option<usize>) -> Result<Threads> {
 }
 
 /// What `--task` says of targets.
-fn data_task(task: Option<&str>) -> Option<Task> {
+pub fn data_task(task: Option<&str>) -> Option<Task> {
     Some(match task? {
         "regression" => Task::Regression,
         "multi-label" => Task::MultiLabel,
@@ -110,8 +110,7 @@ fn open_data(name: &str, options: &OpenOptions) -> Result<Data> {
 
 /// A model file, or the one in a run folder.
 fn read_model(path: &Path) -> Result<ModelFile> {
-    let inside = path.join("model.safetensors");
-    Ok(ModelFile::read(if path.is_dir() { &inside } else { path })?)
+    Ok(ModelFile::read(&crate::run_folder::model_in(path))?)
 }
 
 /// Fails where no file can be written under this path, before what it takes is done.
@@ -127,7 +126,15 @@ fn check_output(path: &Path) -> Result<()> {
 
 /// The data for a model that exists: its task settles how targets are to be understood.
 fn open_data_for(file: &ModelFile, name: &str, data_dir: Option<PathBuf>, skip_bad: bool) -> Result<Data> {
+    if crate::tables::is_name_of_table(name) {
+        return crate::tables::data_for(file, name);
+    }
     let model = file.model::<f64>();
+    if model.schema.is_some() {
+        return Err(Failure::Failed(format!(
+            "{name}: the model takes a table (CSV, Parquet or Arrow), and this is none"
+        )));
+    }
     let task = match model.task {
         _ if !file.has_metadata => None,
         schuss::Task::Classification { .. } => Some(Task::Classification),

@@ -22,8 +22,8 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
-    let (file, examples, _) = arguments.subject.open()?;
-    let csv = with_precision!(file.precision, csv(&file, examples.features.view(), arguments.subject.threads))?;
+    let (file, features) = arguments.subject.open_features()?;
+    let csv = with_precision!(file.precision, csv(&file, features.view(), arguments.subject.threads))?;
     match arguments.output {
         Some(path) => Ok(schuss::write_atomically(&path, csv.as_bytes())?),
         None => match std::io::stdout().lock().write_all(csv.as_bytes()) {

@@ -20,7 +20,8 @@ use crate::plan::Plan;
 use crate::progress;
 use crate::report::{Findings, Subject, findings, judged, page};
 use crate::reporter::Reporter;
-use crate::run_folder::{Progress, RunFolder};
+use crate::run_folder::{Progress, RunFolder, model_in};
+use crate::tables;
 use crate::values::{Checkpoints, seconds};
 
 #[derive(Args, Debug)]
@@ -95,11 +96,17 @@ pub fn prepare(options: Options) -> Result<(Plan, Data)> {
     options.check()?;
     let missing = || Failure::Usage("DATA is missing: digits, mnist, fashion-mnist, or the path of a file".into());
     let name = options.data.clone().ok_or_else(missing)?;
-    let open = open_options(&options)?;
-    let data = with_valid(open_data(&name, &open)?.with_test_split(), &options, &open)?;
+    let mut options = options;
+    let (asked, mut reasons) = (options.names(), Vec::new());
+    let data = if tables::is_name_of_table(&name) {
+        tables::open(&name, &mut options, &mut reasons)?
+    } else {
+        tables::check_no_table(&options, &name)?;
+        let open = open_options(&options)?;
+        with_valid(open_data(&name, &open)?.with_test_split(), &options, &open)?
+    };
     note_pictures(&data);
-    let plan = Plan::new(absolute(options, &name), &data)?;
-    Ok((plan, data))
+    Ok((Plan::new(absolute(options, &name), asked, reasons, &data)?, data))
 }
 
 fn open_options(options: &Options) -> Result<OpenOptions> {
@@ -132,8 +139,6 @@ pub fn note_pictures(data: &Data) {
 fn with_valid(data: Data, options: &Options, open: &OpenOptions) -> Result<Data> {
     /// Of the training rows, where validation data are needed and there are none.
     const USUAL: f64 = 0.1;
-    let is_plateau = options.schedule.as_deref().is_some_and(|schedule| schedule.starts_with("plateau"));
-    let chooses = options.patience.is_some() || options.keep.as_deref() == Some("best") || is_plateau;
     match (options.valid.as_deref(), data.valid.is_some()) {
         (Some(text), _) => match text.parse::<f64>() {
             Ok(0.0) => Ok(Data { valid: None, ..data }),
@@ -150,7 +155,7 @@ fn with_valid(data: Data, options: &Options, open: &OpenOptions) -> Result<Data>
                 Ok(Data { valid: Some(other.train), valid_is_split: false, ..data })
             }
         },
-        (None, false) if chooses => Ok(data.with_valid_split(USUAL)),
+        (None, false) if options.chooses_by_validation() => Ok(data.with_valid_split(USUAL)),
         (None, _) => Ok(data),
     }
 }
@@ -162,8 +167,10 @@ fn absolute(options: Options, name: &str) -> Options {
     let is_share = |valid: &str| valid.parse::<f64>().is_ok() || schuss_data::NAMES.contains(&valid);
     Options {
         data: if schuss_data::NAMES.contains(&name) { options.data } else { Some(text(name)) },
+        test: options.test.map(|test| text(&test)),
         valid: options.valid.map(|valid| if is_share(&valid) { valid } else { text(&valid) }),
-        from: options.from.map(whole),
+        // A run folder stands for its model.
+        from: options.from.map(|path| whole(model_in(&path))),
         data_dir: options.data_dir.map(whole),
         ..options
     }
@@ -183,7 +190,7 @@ pub fn parts(data: &Data) -> Result<Parts<'_>> {
 fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) -> Result<()> {
     let threads = threads(plan.options.threads)?;
     let parts = parts(data)?;
-    let mut model = plan.model::<T>(parts.train)?;
+    let mut model = plan.model::<T>(parts.train, &threads)?;
     let settings = plan.settings(parts.train)?;
 
     if let Some(path) = &arguments.out {

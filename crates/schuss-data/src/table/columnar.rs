@@ -254,7 +254,7 @@ impl Columns {
         options.check_names(&names)?;
         let mut kept = Vec::new();
         for (index, (name, field)) in names.into_iter().zip(fields).enumerate() {
-            if !options.ignore.contains(&name) {
+            if options.reads(&name) {
                 let values = Values::new(field.data_type(), options.types.get(&name).copied());
                 let values = values.map_err(|problem| format!("column {} {problem}", quoted(&name)))?;
                 kept.push(Kept { name, index, values });

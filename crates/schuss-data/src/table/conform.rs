@@ -1,6 +1,7 @@
 //! A table in the form of another one.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 
 use schuss::Result;
 
@@ -52,6 +53,18 @@ pub struct Unknown {
     pub names: Vec<String>,
     /// How many rows have them.
     pub rows: usize,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = listed(self.names.iter().map(|name| quoted(name)));
+        let rows = if self.rows == 1 { "1 row has".into() } else { format!("{} rows have", self.rows) };
+        write!(
+            f,
+            "column {}: {rows} categories that no training row has, taken for missing: {names}",
+            quoted(&self.column)
+        )
+    }
 }
 
 impl Table {

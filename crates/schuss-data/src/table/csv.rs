@@ -132,7 +132,7 @@ impl File<'_> {
             let seen = seen.get(index).copied().unwrap_or_default();
             let forced = self.options.types.get(name).copied();
             let column_type = forced.unwrap_or_else(|| seen.column_type(has_decimal_commas));
-            (!self.options.ignore.contains(name)).then(|| Builder::new(column_type, forced.is_some(), seen))
+            self.options.reads(name).then(|| Builder::new(column_type, forced.is_some(), seen))
         };
         let mut columns: Vec<Option<Builder>> = names.iter().enumerate().map(builder).collect();
         let mut rows = 0usize;

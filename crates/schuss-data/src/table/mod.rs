@@ -7,17 +7,19 @@ mod columnar;
 mod conform;
 mod csv;
 mod infer;
+mod set;
 mod text;
 mod thrift;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use schuss::{Error, Result};
+use schuss::{Error, Result, Values};
 
 pub use self::conform::{ColumnKind, ColumnSchema, Unknown, conform};
+pub use self::set::{Roles, SplitBy, TableSet, Target, features_of};
 use crate::error::{self, Parsed, listed, quoted};
 use crate::nearest::nearest;
 
@@ -110,6 +112,15 @@ impl ColumnValues {
         }
     }
 
+    /// The core's view of these values.
+    pub fn view(&self) -> Values<'_> {
+        match self {
+            Self::Numbers(values) => Values::Numbers(values),
+            Self::Categories { codes, names } => Values::Categories { codes, names },
+            Self::Times(values) => Values::Times(values),
+        }
+    }
+
     fn select(&self, rows: &[usize]) -> Self {
         let of_rows = |values: &[f64]| rows.iter().map(|&row| values[row]).collect();
         match self {
@@ -191,14 +202,29 @@ pub struct TableOptions {
     pub types: BTreeMap<String, ColumnType>,
     /// The names of columns that are not read.
     pub ignore: Vec<String>,
+    /// The names of the only columns that are read, those of them that are there; otherwise all are.
+    pub only: Option<BTreeSet<String>>,
     /// What text has where a value is missing, beside nothing, `NA`, `N/A`, `NaN`, `null`, `?` and other spellings of
     /// these, and, among numbers and times alone, `None`, `-` and `.`.
     pub missing: Vec<String>,
 }
 
 impl TableOptions {
+    /// Whether a column of this name is read.
+    fn reads(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(name)) && !self.ignore.iter().any(|ignored| ignored == name)
+    }
+
     /// Whether there are the columns that these options name.
     fn check_names(&self, names: &[String]) -> Parsed<()> {
+        if let Some(only) = &self.only {
+            let is_read = only.is_empty() || names.iter().any(|name| self.reads(name));
+            let there = || listed(names.iter().map(|name| quoted(name)));
+            let wanted = || listed(only.iter().map(|name| quoted(name)));
+            return is_read.then_some(()).ok_or_else(|| {
+                format!("none of the columns that are needed is there: expected {}; found {}", wanted(), there())
+            });
+        }
         let there: HashSet<&str> = names.iter().map(String::as_str).collect();
         match self.types.keys().chain(&self.ignore).find(|name| !there.contains(name.as_str())) {
             Some(name) => Err(no_column(name, &names.iter().map(String::as_str).collect::<Vec<_>>())),
@@ -260,6 +286,11 @@ enum Format {
     Text { delimiter: Option<u8> },
     Parquet,
     Arrow,
+}
+
+/// Whether a file of this name is read as a table.
+pub fn is_table(path: &Path) -> bool {
+    Format::of_name(path).is_some()
 }
 
 impl Format {

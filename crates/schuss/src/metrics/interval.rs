@@ -226,7 +226,7 @@ fn interval_of(value: f64, mut replicates: Vec<f64>, acceleration: f64, rows: f6
 }
 
 /// Φ⁻¹, by halving.
-fn normal_quantile(level: f64) -> f64 {
+pub(crate) fn normal_quantile(level: f64) -> f64 {
     let [mut low, mut high] = [-9.0, 9.0];
     for _ in 0..60 {
         let middle = 0.5 * (low + high);

@@ -30,6 +30,7 @@ pub use classification::{
     top_k_accuracy,
 };
 pub use evaluation::Evaluation;
+pub(crate) use interval::normal_quantile;
 pub use interval::{Bootstrap, Interval, effective_rows, paired_shares, wilson};
 pub use measure::{Difference, Measure};
 pub use ranking::{Curve, average_precision, macro_one_vs_rest, precision_recall_curve, roc_auc, roc_curve, thin};

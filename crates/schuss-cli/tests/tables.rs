@@ -1,0 +1,262 @@
+//! Tables on the command line: from a raw file to a model, and from a model and another raw file to predictions.
+
+mod common;
+
+use std::fmt::Write as _;
+
+use common::Room;
+use serde_json::Value;
+
+const TOWNS: [&str; 12] =
+    ["Bern", "Basel", "Chur", "Genf", "Sion", "Thun", "Uster", "Zug", "Arbon", "Baar", "Köniz", "Wil, SG"];
+const COLOURS: [&str; 3] = ["red", "green \"dark\"", "blue"];
+
+/// A row of a made-up table: a word and a number that follow from the others, and missing values.
+fn row(i: usize) -> Vec<(&'static str, String)> {
+    let size = (i * 37 % 101) as f64 / 10.0;
+    let town = i * 7 % TOWNS.len();
+    let colour = i * 5 % COLOURS.len();
+    let price = 3.0 * size + town as f64 + if colour == 1 { 10.0 } else { 0.0 };
+    let or_nothing = |text: String, every: usize| if i.is_multiple_of(every) { String::new() } else { text };
+    vec![
+        ("size", or_nothing(size.to_string(), 11)),
+        ("town", or_nothing(TOWNS[town].into(), 13)),
+        ("colour", COLOURS[colour].into()),
+        ("day", format!("2024-{:02}-{:02}", 1 + i % 12, 1 + i % 28)),
+        ("class", if price > 22.0 { "dear" } else { "cheap" }.into()),
+        ("price", price.to_string()),
+    ]
+}
+
+/// How a table is written.
+struct Style {
+    delimiter: char,
+    line_end: &'static str,
+    start: &'static str,
+    quotes_all: bool,
+    is_turned: bool,
+    leaves_out: &'static [&'static str],
+    adds: &'static [(&'static str, &'static str)],
+}
+
+const PLAIN: Style = Style {
+    delimiter: ',',
+    line_end: "\n",
+    start: "",
+    quotes_all: false,
+    is_turned: false,
+    leaves_out: &[],
+    adds: &[],
+};
+
+fn csv(rows: std::ops::Range<usize>, style: &Style) -> String {
+    let quote = |field: &str| match style.quotes_all || field.contains([style.delimiter, '"']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.into(),
+    };
+    let mut text = style.start.to_string();
+    let mut line = |fields: Vec<String>| {
+        let delimiter = style.delimiter.to_string();
+        write!(text, "{}{}", fields.join(&delimiter), style.line_end).unwrap();
+    };
+    for i in rows.clone().take(1).chain(rows.clone()).enumerate() {
+        let (place, i) = i;
+        let mut fields = row(i);
+        fields.retain(|(name, _)| !style.leaves_out.contains(name));
+        fields.extend(style.adds.iter().map(|(name, value)| (*name, value.to_string())));
+        if style.is_turned {
+            fields.reverse();
+        }
+        let is_header = place == 0;
+        line(fields.iter().map(|(name, value)| quote(if is_header { name } else { value })).collect());
+    }
+    text
+}
+
+const TRAIN: &str = "--epochs 3 --hidden 16 --threads 1 --no-report --json";
+
+fn room() -> Room {
+    let room = Room::new();
+    room.write("train.csv", csv(0..400, &PLAIN));
+    room.write("test.csv", csv(400..500, &PLAIN));
+    room
+}
+
+/// What evaluation during training says of the test rows is what a new process makes of the raw file, however it is
+/// written.
+#[test]
+fn predictions_of_raw_files_are_those_of_training() {
+    let room = room();
+    let without_targets: &[&str] = &["class", "price"];
+    let styles = [
+        ("plain", PLAIN),
+        ("turned", Style { is_turned: true, ..PLAIN }),
+        ("crlf", Style { line_end: "\r\n", start: "\u{feff}", ..PLAIN }),
+        ("quoted", Style { quotes_all: true, delimiter: ';', ..PLAIN }),
+        ("tabs", Style { delimiter: '\t', adds: &[("more", "inf"), ("other", "x")], ..PLAIN }),
+        ("raw", Style { leaves_out: without_targets, ..PLAIN }),
+    ];
+    for (target, more, precision) in [
+        ("class", "--ignore price", "f32"),
+        ("price", "--ignore class", "f64"),
+        ("price", "--ignore class --preset small --scale quantile", "f32"),
+        ("class", "--ignore price --preset plain --scale standard", "f32"),
+    ] {
+        let command = format!(
+            "train train.csv --target {target} --test test.csv {more} --precision {precision} --out run {TRAIN}"
+        );
+        let done = room.schuss(&command).ok().done();
+        let mut first = None;
+        for (name, style) in &styles {
+            room.write("raw.csv", csv(400..500, style));
+            let predicted = room.schuss("predict run raw.csv").ok();
+            assert!(!predicted.stderr.contains("note"), "{name}: {}", predicted.stderr);
+            let expected = first.get_or_insert_with(|| predicted.stdout.clone());
+            assert_eq!(predicted.stdout, *expected, "{name}");
+            if !style.leaves_out.is_empty() {
+                continue;
+            }
+            let found = room.schuss("evaluate run raw.csv --json --no-baselines").ok().json();
+            for (name, of_training) in [("loss", "loss_test"), ("accuracy", "acc_test"), ("rmse", "rmse_test")] {
+                if let Some(expected) = done.get(of_training) {
+                    assert_eq!(found["metrics"][name], *expected, "{command} {name}");
+                }
+            }
+            assert_eq!(found["rows"], 100);
+        }
+        std::fs::remove_dir_all(room.path("run")).unwrap();
+    }
+}
+
+/// A model of a table is one function of data, settings and seed, whatever the threads, and after an interruption.
+#[test]
+fn bits_of_tables_do_not_depend_on_threads() {
+    let room = room();
+    let hash = |out: &str, threads: usize| -> Value {
+        let command =
+            format!("train train.csv --ignore class --epochs 4 --threads {threads} --no-report --json --out {out}");
+        room.schuss(&command).ok().done()["weights_sha256"].clone()
+    };
+    let expected = hash("one", 1);
+    assert_eq!([hash("two", 2), hash("five", 5)], [expected.clone(), expected.clone()]);
+    // The settings of a run, alone.
+    let again = room.schuss("train --config one/config.toml --no-report --json --out again").ok().done();
+    assert_eq!(again["weights_sha256"], expected);
+}
+
+/// Rows are held out by group and by time as the flags say.
+#[test]
+fn groups_and_times_are_kept_apart() {
+    let room = Room::new();
+    let mut text = "x,group,day,y\n".to_string();
+    for i in 0..300 {
+        // Two groups, and two days, of very different size: no other split has these numbers of rows.
+        let [group, day] = [if i < 40 { "a" } else { "b" }, if i < 45 { "2024-02-01" } else { "2024-01-01" }];
+        writeln!(text, "{},{group},{day},{}", i % 17, i % 17 * 2).unwrap();
+    }
+    room.write("t.csv", text);
+    for (more, test_rows) in [("--group group", 40), ("--split-by-time day", 45), ("", 60)] {
+        let out = room.schuss(&format!("train t.csv --target y {more} --valid 0 --out run {TRAIN}")).ok();
+        assert_eq!(out.events()[0]["rows_test"], test_rows, "{more}");
+        std::fs::remove_dir_all(room.path("run")).unwrap();
+    }
+}
+
+/// What is wrong with a table, or with what is asked of it, is said by name, with a way out.
+#[test]
+fn what_is_wrong_with_a_table_is_said() {
+    let room = room();
+    let lines = |lines: &[&str]| lines.join("\n") + "\n";
+    let many = |line: &dyn Fn(usize) -> String| "x,y\n".to_string() + &(0..60).map(line).collect::<String>();
+    room.write("constant.csv", many(&|i| format!("{i},5\n")));
+    room.write("empty-target.csv", many(&|i| format!("{i},\n")));
+    room.write("infinite.csv", many(&|i| format!("{i},{}\n", if i == 7 { "inf".into() } else { i.to_string() })));
+    room.write("ragged.csv", lines(&["x,y", "1,2", "3,4,5", "6,7"]));
+    room.write("nothing.csv", many(&|i| format!("1,{}\n", i % 2)));
+    room.write("times.csv", many(&|i| format!("{i},2024-01-{:02}\n", 1 + i % 28)));
+    room.write(
+        "weights.csv",
+        "x,w,y\n".to_string() + &(0..60).map(|i| format!("{i},{},{i}\n", i as f64 - 1.0)).collect::<String>(),
+    );
+    for (arguments, expected) in [
+        ("train.csv --target prize", &["no column \"prize\"", "\"price\" may have been meant"][..]),
+        ("train.csv --ignore clas", &["no column \"clas\"", "\"class\""]),
+        ("train.csv --types town=text", &["COLUMN=number|category|time"]),
+        ("train.csv --types town=number", &["town", "number"]),
+        ("train.csv --target town --task regression", &["target \"town\"", "expected numbers"]),
+        ("train.csv --target day", &["target \"day\"", "got times"]),
+        ("train.csv --target price --weight price", &["\"price\"", "it is the target"]),
+        ("train.csv --group price", &["it is the target"]),
+        ("train.csv --group nothing", &["no column \"nothing\""]),
+        ("train.csv --split-by-time town", &["column \"town\"", "expected times"]),
+        ("train.csv --group town --split-by-time day", &["--group", "--split-by-time"]),
+        ("train.csv --delimiter ab", &["--delimiter", "one character"]),
+        ("train.csv --norm batch", &["--norm", "--preset td", "--preset plain"]),
+        ("train.csv --valid 0 --keep best", &["--keep best", "--valid 0"]),
+        ("constant.csv", &["target \"y\"", "it is 5 in all 60 rows"]),
+        ("empty-target.csv", &["target \"y\"", "no row has one"]),
+        ("infinite.csv", &["line 9", "column \"y\"", "finite"]),
+        ("ragged.csv", &["line 3", "3 fields", "line 1 has 2"]),
+        ("nothing.csv", &["no column to learn from"]),
+        ("times.csv", &["target \"y\"", "got times"]),
+        ("weights.csv --weight w", &["weights \"w\"", "row 0", "0 or more, got -1"]),
+        ("digits --target y", &["--target needs a table"]),
+        ("digits --preset small", &["--preset needs a table"]),
+        ("digits --scale robust", &["--scale robust needs a table"]),
+        ("nowhere.csv", &["cannot read", "nowhere.csv"]),
+    ] {
+        let output = room.schuss(&format!("train {arguments} --out never"));
+        assert!(matches!(output.code, Some(1 | 2)), "{arguments}: {output:?}");
+        for part in expected {
+            assert!(output.stderr.contains(part), "{arguments}: {part:?} is not in {}", output.stderr);
+        }
+        assert!(!output.stderr.contains("panicked") && !room.path("never").exists(), "{arguments}");
+    }
+}
+
+/// What is made of a table that its author may not have meant is said.
+#[test]
+fn what_is_made_of_a_table_is_said() {
+    let room = Room::new();
+    let mut text = "id,empty,same,code,rare,y\n".to_string();
+    for i in 0..250 {
+        let rare = if i == 3 { "once".into() } else { format!("c{}", i % 2) };
+        let y = if i == 8 { String::new() } else { (i % 3).to_string() };
+        writeln!(text, "row{i},,1,{},{rare},{y}", i % 7).unwrap();
+    }
+    room.write("t.csv", &text);
+    let output = room.schuss(&format!("train t.csv --out run {TRAIN}")).ok();
+    for part in [
+        "target \"y\" is taken for classes: 0, 1, 2; --task regression",
+        "1 rows without a target",
+        "categories name the rows, most of them once: \"id\"",
+        "have no value in the training rows: \"empty\"",
+        "have the same value in all training rows: \"same\"",
+    ] {
+        assert!(output.stderr.contains(part), "{part:?} is not in {}", output.stderr);
+    }
+    let output = room.schuss(&format!("train t.csv --target rare --out rare {TRAIN}")).ok();
+    assert!(
+        output.stderr.contains("classes of a single row") && output.stderr.contains("\"once\""),
+        "{}",
+        output.stderr
+    );
+    // What the model does not know, and what it needs.
+    room.write("new.csv", "code,rare\n3,c0\n4,never\n");
+    let output = room.schuss("predict run new.csv").ok();
+    assert!(
+        output.stderr.contains("column \"rare\": 1 row has") && output.stderr.contains("\"never\""),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(output.stdout.lines().count(), 3);
+    room.write("less.csv", "code,other\n3,c0\n");
+    let output = room.schuss("predict run less.csv");
+    assert!(output.code == Some(1) && output.stderr.contains("not there: \"rare\""), "{}", output.stderr);
+    room.write("none.csv", "a,b\n3,c0\n");
+    let output = room.schuss("predict run none.csv");
+    assert!(output.code == Some(1) && output.stderr.contains("none of the columns"), "{}", output.stderr);
+    room.write("classes.csv", "code,rare,y\n3,c0,7\n");
+    let output = room.schuss("evaluate run classes.csv");
+    assert!(output.code == Some(1) && output.stderr.contains("expected one of the classes"), "{}", output.stderr);
+}

@@ -1,0 +1,226 @@
+//! How columns of a table become inputs.
+
+use ndarray::{Array2, s};
+use schuss::{
+    Activation, Cycle, Encoder, Encoding, Loss, Model, ModelFile, Network, NumberScale, NumberScaling, Schema, Task,
+    Values,
+};
+
+const NAN: f64 = f64::NAN;
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| name.to_string()).collect()
+}
+
+/// The inputs that a single column becomes, fitted on itself.
+#[track_caller]
+fn check(values: Values, encoder: &Encoder, expected: &[&[f64]], widths: [usize; 3]) {
+    let schema = Schema::fit([("column", values)], encoder);
+    assert_eq!([schema.numbers(), schema.plain(), schema.codes().len()], widths);
+    let inputs = schema.encode::<f64>(&[values]).unwrap();
+    assert_eq!(inputs.dim(), (expected.len(), widths.iter().sum()));
+    for (got, expected) in inputs.rows().into_iter().zip(expected) {
+        let is_close = got.iter().zip(*expected).all(|(got, expected)| (got - expected).abs() < 1e-12);
+        assert!(is_close, "{got}, expected {expected:?}");
+    }
+    assert_eq!(schema.input_names().len(), schema.inputs());
+}
+
+/// z/√(1 + (z/3)²)
+fn clip(z: f64) -> f64 {
+    z / (1.0 + z * z / 9.0).sqrt()
+}
+
+#[test]
+fn numbers_are_scaled() {
+    let with = |scale| Encoder { scale, ..Encoder::default() };
+    let numbers = Values::Numbers(&[1.0, 2.0, 3.0, 4.0, 105.0]);
+    // The quartiles are 2 and 4.
+    let robust: Vec<[f64; 1]> = [-1.0, -0.5, 0.0, 0.5, 51.0].map(|z| [clip(z)]).to_vec();
+    check(numbers, &with(NumberScale::Robust), &robust.iter().map(|x| &x[..]).collect::<Vec<_>>(), [1, 0, 0]);
+    check(numbers, &with(NumberScale::None), &[&[1.0], &[2.0], &[3.0], &[4.0], &[105.0]], [1, 0, 0]);
+    check(numbers, &with(NumberScale::Divide(2.0)), &[&[0.5], &[1.0], &[1.5], &[2.0], &[52.5]], [1, 0, 0]);
+    let few = Values::Numbers(&[1.0, 3.0]);
+    check(few, &with(NumberScale::Standard), &[&[-1.0], &[1.0]], [1, 0, 0]);
+    // Quartiles that are the same leave half the range; the missing one is the median, and marked.
+    let same = Values::Numbers(&[0.0, 0.0, 0.0, 0.0, 8.0, NAN]);
+    let [zero, two] = [[0.0, 0.0], [clip(2.0), 0.0]];
+    check(same, &with(NumberScale::Robust), &[&zero, &zero, &zero, &zero, &two, &[0.0, 1.0]], [1, 1, 0]);
+    // Φ⁻¹ of 0 and 1 are cut off, of a half it is 0.
+    check(Values::Numbers(&[5.0, 7.0, 1e9]), &with(NumberScale::Quantile), &[&[-3.0], &[0.0], &[3.0]], [1, 0, 0]);
+    // Φ⁻¹(1/4), between knots that are equal: 1 to 3 quarters of the numbers.
+    let ties = Values::Numbers(&[1.0, 2.0, 2.0, 2.0, 3.0]);
+    check(ties, &with(NumberScale::Quantile), &[&[-3.0], &[0.0], &[0.0], &[0.0], &[3.0]], [1, 0, 0]);
+}
+
+#[test]
+fn what_is_far_off_stays_finite() {
+    let numbers = [-f64::MAX, -1e300, 0.0, 1e-300, 1.0, f64::MAX];
+    for scale in [NumberScale::Robust, NumberScale::Quantile] {
+        let schema = Schema::fit([("x", Values::Numbers(&numbers))], &Encoder { scale, ..Encoder::default() });
+        let inputs = schema.encode::<f32>(&[Values::Numbers(&numbers)]).unwrap();
+        assert!(inputs.iter().all(|x| x.abs() <= 3.0), "{inputs}");
+    }
+}
+
+#[test]
+fn categories_become_columns_or_codes() {
+    let [two, three] = [names(&["a", "b"]), names(&["a", "b", "c"])];
+    let codes = |codes: &'static [Option<u32>], names| Values::Categories { codes, names };
+    let encoder = Encoder { most_one_hot: 2, ..Encoder::default() };
+    check(codes(&[Some(0), Some(1)], &two), &encoder, &[&[-1.0], &[1.0]], [0, 1, 0]);
+    check(codes(&[Some(0), Some(1), None], &two), &encoder, &[&[-1.0, 0.0], &[1.0, 0.0], &[0.0, 1.0]], [0, 2, 0]);
+    let usual = Encoder::default();
+    let rows = codes(&[Some(2), Some(0), Some(1)], &three);
+    check(rows, &usual, &[&[0.0, 0.0, 1.0], &[1.0, 0.0, 0.0], &[0.0, 1.0, 0.0]], [0, 3, 0]);
+    check(rows, &encoder, &[&[2.0], &[0.0], &[1.0]], [0, 0, 1]);
+    // What is missing has a code of its own.
+    let missing = codes(&[Some(2), None, Some(1), Some(0)], &three);
+    check(missing, &encoder, &[&[2.0], &[3.0], &[1.0], &[0.0]], [0, 0, 1]);
+    // Categories that no training row has are not kept.
+    check(codes(&[Some(0), Some(1)], &three), &encoder, &[&[-1.0], &[1.0]], [0, 1, 0]);
+    let schema = Schema::fit([("x", codes(&[Some(1), None], &three))], &usual);
+    assert_eq!(schema.columns[0].encoding, Encoding::OneHot { names: names(&["b"]) });
+}
+
+#[test]
+fn what_was_not_there_in_training_is_neutral() {
+    let three = names(&["a", "b", "c"]);
+    let columns = [
+        ("x", Values::Numbers(&[1.0, 2.0, 3.0])),
+        ("one-hot", Values::Categories { codes: &[Some(0), Some(1), Some(2)], names: &three }),
+    ];
+    let schema = Schema::fit(columns, &Encoder::default());
+    let unknown = [Values::Numbers(&[NAN]), Values::Categories { codes: &[Some(9)], names: &three }];
+    assert_eq!(schema.encode::<f32>(&unknown).unwrap().into_raw_vec_and_offset().0, [0.0; 4]);
+    let coded = Schema::fit(columns, &Encoder { most_one_hot: 2, ..Encoder::default() });
+    assert_eq!(coded.codes(), [3]);
+    assert_eq!(coded.encode::<f32>(&unknown).unwrap().into_raw_vec_and_offset().0, [0.0, -1.0]);
+}
+
+#[test]
+fn times_come_with_the_cycles_they_go_through() {
+    const DAY: f64 = 86_400.0;
+    let days: Vec<f64> = (0..400).map(|day| f64::from(day) * DAY).collect();
+    let hours: Vec<f64> = (0..48).map(|hour| f64::from(hour) * DAY / 24.0).collect();
+    for (times, expected) in [(&days, vec![Cycle::Week, Cycle::Year]), (&hours, vec![Cycle::Day])] {
+        let schema = Schema::fit([("time", Values::Times(times))], &Encoder::default());
+        let Encoding::Time { cycles, .. } = &schema.columns[0].encoding else { panic!("{schema:?}") };
+        assert_eq!(*cycles, expected);
+    }
+    let schema = Schema::fit([("time", Values::Times(&hours))], &Encoder::default());
+    let inputs = schema.encode::<f64>(&[Values::Times(&[6.0 * DAY / 24.0, -DAY, NAN])]).unwrap();
+    let is_close = |got: &[f64], expected: &[f64]| got.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9);
+    assert!(is_close(&inputs.slice(s![0, 1..]).to_vec(), &[1.0, 0.0]), "{inputs}");
+    assert!(is_close(&inputs.slice(s![1, 1..]).to_vec(), &[0.0, 1.0]), "{inputs}");
+    assert!(is_close(&inputs.row(2).to_vec(), &[0.0, 0.0, 0.0]), "{inputs}");
+}
+
+#[test]
+fn columns_that_say_nothing_are_left_out() {
+    let one = names(&["a"]);
+    let columns = [
+        ("empty", Values::Numbers(&[NAN, NAN])),
+        ("constant", Values::Numbers(&[2.0, 2.0])),
+        ("one name", Values::Categories { codes: &[Some(0), Some(0)], names: &one }),
+        ("there or not", Values::Numbers(&[2.0, NAN])),
+    ];
+    let schema = Schema::fit(columns, &Encoder::default());
+    assert_eq!(schema.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["there or not"]);
+    let inputs = schema.encode::<f64>(&[Values::Numbers(&[2.0, NAN])]).unwrap();
+    assert_eq!(inputs, Array2::from_shape_vec((2, 2), vec![0.0, 0.0, 0.0, 1.0]).unwrap());
+}
+
+/// A row alone has the bits that it has among others, and columns lie where the schema says.
+#[test]
+fn inputs_of_a_row_depend_on_it_alone() {
+    let three = names(&["a", "b", "c"]);
+    let numbers: Vec<f64> = (0..50).map(|i| if i % 7 == 0 { NAN } else { f64::from(i * i) }).collect();
+    let codes: Vec<Option<u32>> = (0..50).map(|i| (i % 5 > 0).then_some(i % 3)).collect();
+    let columns = |range: std::ops::Range<usize>| {
+        [
+            Values::Categories { codes: &codes[range.clone()], names: &three },
+            Values::Numbers(&numbers[range.clone()]),
+            Values::Times(&numbers[range]),
+        ]
+    };
+    for most_one_hot in [2, 8] {
+        let encoder = Encoder { most_one_hot, ..Encoder::default() };
+        let schema = Schema::fit(["c", "x", "t"].into_iter().zip(columns(0..50)), &encoder);
+        let all = schema.encode::<f32>(&columns(0..50)).unwrap();
+        for row in 0..50 {
+            assert_eq!(schema.encode::<f32>(&columns(row..row + 1)).unwrap().row(0), all.row(row));
+        }
+        let mut places: Vec<usize> = (0..3).flat_map(|column| schema.inputs_of(column)).collect();
+        places.sort_unstable();
+        assert_eq!(places, (0..schema.inputs()).collect::<Vec<_>>());
+        let input_names = schema.input_names();
+        for column in 0..3 {
+            let name = &schema.columns[column].name;
+            assert!(schema.inputs_of(column).iter().all(|&place| input_names[place].starts_with(name)));
+        }
+    }
+}
+
+#[track_caller]
+fn check_error(schema: &Schema, columns: &[Values], expected: &str) {
+    let message = schema.encode::<f32>(columns).unwrap_err().to_string();
+    assert!(message.contains(expected), "{expected:?} is not in {message:?}");
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let two = names(&["a", "b"]);
+    let number = Values::Numbers(&[1.0, 2.0]);
+    let category = Values::Categories { codes: &[Some(0), Some(1)], names: &two };
+    let schema = Schema::fit([("x", number), ("c", category)], &Encoder::default());
+    check_error(&schema, &[number], "columns of the table: expected 2, got 1");
+    check_error(&schema, &[category, category], "column \"x\"");
+    check_error(&schema, &[number, Values::Times(&[1.0, 2.0])], "column \"c\"");
+    check_error(&schema, &[Values::Numbers(&[1.0]), category], "rows of a column: expected 1, got 2");
+    check_error(&schema, &[Values::Numbers(&[1.0, f64::INFINITY]), category], "row 1");
+}
+
+fn model(schema: &Schema) -> Model<f32> {
+    let network = Network::new(&[schema.inputs(), 1], Activation::Relu, Activation::Identity).unwrap();
+    Model { schema: Some(schema.clone()), ..Model::new(network, Loss::Mse, Task::Regression) }
+}
+
+/// A model file brings back what was written, and refuses a schema that was tampered with.
+#[test]
+fn schemas_are_written_and_hostile_ones_refused() {
+    let two = names(&["a", "b"]);
+    let columns = [
+        ("x", Values::Numbers(&[1.0, NAN, 4.0])),
+        ("c", Values::Categories { codes: &[Some(0), Some(1), None], names: &two }),
+        ("t", Values::Times(&[0.0, 1e9, NAN])),
+    ];
+    let path = std::env::temp_dir().join(format!("schuss-schema-{}.safetensors", std::process::id()));
+    for scale in [NumberScale::None, NumberScale::Standard, NumberScale::Robust, NumberScale::Quantile] {
+        let schema = Schema::fit(columns, &Encoder { scale, ..Encoder::default() });
+        let schema = Schema { target: "y".into(), fingerprint: "3 rows".into(), ..schema };
+        model(&schema).save(&path).unwrap();
+        assert_eq!(ModelFile::read(&path).unwrap().model::<f32>().schema, Some(schema));
+    }
+    let good = Schema::fit(columns, &Encoder::default());
+    let with = |column: usize, encoding| {
+        let mut schema = good.clone();
+        schema.columns[column].encoding = encoding;
+        schema
+    };
+    let number = |scaling| with(0, Encoding::Number(scaling));
+    for (schema, expected) in [
+        (number(NumberScaling::Standard { mean: 0.0, deviation: 0.0 }), "not zero"),
+        (number(NumberScaling::Quantile { knots: vec![0.0; 3] }), "257, ascending"),
+        (number(NumberScaling::Quantile { knots: (0..257).rev().map(f64::from).collect() }), "257, ascending"),
+        (with(1, Encoding::Binary { names: names(&["a"]) }), "two"),
+        (with(1, Encoding::OneHot { names: names(&["a", "a"]) }), "each once"),
+        (Schema { columns: good.columns[1..].to_vec(), ..good.clone() }, "inputs of the schema"),
+    ] {
+        let network = model(&good);
+        Model { schema: Some(schema), ..network }.save(&path).unwrap();
+        let message = ModelFile::read(&path).unwrap_err().to_string();
+        assert!(message.contains(expected), "{expected:?} is not in {message:?}");
+    }
+    std::fs::remove_file(&path).unwrap();
+}
