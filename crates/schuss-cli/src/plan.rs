@@ -123,8 +123,9 @@ impl Plan {
             options.epochs.get_or_insert(settings.epochs);
         }
         if options.keep.is_none() && options.valid.as_deref() != Some("0") {
-            options.keep = Some("best".into());
+            options.keep = Some("least-loss".into());
         }
+        options.evaluate.get_or_insert_with(|| "at-end".into());
         self.reasons.push(format!(
             "preset {preset}: {}, {} epochs at most",
             if preset == "small" { "RealMLP-TD-S" } else { "RealMLP-TD" },
@@ -281,6 +282,10 @@ impl Plan {
         options.class_weights.get_or_insert_with(|| "none".into());
         options.augment.get_or_insert_with(|| "none".into());
         options.test_at_end.get_or_insert(false);
+        let is_classifier = matches!(self.task, Task::Classification { .. });
+        let is_chosen = options.keep.as_deref().is_some_and(|keep| keep != "last");
+        let is_real_mlp = self.schema.is_some() && Preset::of(options) != Preset::Plain;
+        options.calibrate.get_or_insert(is_real_mlp && is_classifier && is_chosen);
         options.keep.get_or_insert_with(|| if options.patience.is_some() { "best" } else { "last" }.into());
         options.checkpoint.get_or_insert_with(|| "60s".into());
         options.l2.get_or_insert(0.0);
@@ -476,7 +481,12 @@ impl Plan {
             seed,
             evaluation: if is_at_end { Evaluate::AtEnd } else { Evaluate::EachEpoch },
             test_at_end: chosen(&options.test_at_end),
-            keep: if chosen(&options.keep) == "best" { Keep::Best } else { Keep::Last },
+            keep: match chosen(&options.keep).as_str() {
+                "best" => Keep::Best,
+                "least-loss" => Keep::LeastLoss,
+                _ => Keep::Last,
+            },
+            calibrate: chosen(&options.calibrate),
             patience: options.patience,
             on_divergence: match options.on_divergence.as_deref() {
                 Some("go-on") => OnDivergence::GoOn,

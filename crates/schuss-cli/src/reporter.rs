@@ -270,7 +270,7 @@ impl<'a> Reporter<'a> {
         let steps = counted(summary.steps as usize, "step");
         say!("trained in {:.2} s, {steps}: {speed}", self.train_seconds);
         if done.get("kept_epoch").is_some() {
-            let is_best = self.plan.options.keep.as_deref() == Some("best");
+            let is_best = self.plan.options.keep.as_deref().is_some_and(|keep| keep != "last");
             let reason = if is_best { "the best by validation" } else { "the last with finite numbers" };
             say!("the model has the parameters of epoch {}, {reason} (-1: before training)", summary.kept_epoch);
         }

@@ -48,7 +48,8 @@ pub fn evaluation<'d, T: Real>(
         Task::MultiLabel { labels } => labels,
         Task::Regression => 0,
     };
-    let curves = |curve: &dyn Fn(usize) -> Option<metrics::Curve>| -> Option<Vec<Curve>> {
+    let all_curves: Vec<_> = (0..classes).map(|class| evaluation.curves(class)).collect();
+    let curves = |kind: usize| -> Option<Vec<Curve>> {
         // One of two classes says it all.
         let of = match model.task {
             Task::Classification { classes: 2 } => 1..2,
@@ -56,9 +57,9 @@ pub fn evaluation<'d, T: Real>(
             _ => 0..classes,
         };
         let named = |class: usize| {
-            let metrics::Curve { points, area } = curve(class)?;
-            let points = metrics::thin(&points, MOST_POINTS).into_iter().map(|point| point.map(rounded)).collect();
-            Some(Curve { name: subject.class(class), area, points })
+            let metrics::Curve { points, area } = &all_curves[class].as_ref()?[kind];
+            let points = metrics::thin(points, MOST_POINTS).into_iter().map(|point| point.map(rounded)).collect();
+            Some(Curve { name: subject.class(class), area: *area, points })
         };
         let curves: Vec<_> = of.filter_map(named).collect();
         (!curves.is_empty()).then_some(curves)
@@ -73,7 +74,7 @@ pub fn evaluation<'d, T: Real>(
             precision: finite(scores.precision),
             recall: finite(scores.recall),
             f1: finite(scores.f1),
-            roc_auc: evaluation.roc(class).and_then(|curve| curve.area),
+            roc_auc: all_curves[class].as_ref().and_then(|[roc, _]| roc.area),
         }
     };
     let is_table = !matches!(model.example_shape[..], [_, _] | [_, _, 1 | 3]);
@@ -99,8 +100,8 @@ pub fn evaluation<'d, T: Real>(
             error: finite(error),
             bins: bins.iter().map(calibration_bin).collect(),
         }),
-        roc: curves(&|class| evaluation.roc(class)),
-        precision_recall: curves(&|class| evaluation.precision_recall(class)),
+        roc: curves(0),
+        precision_recall: curves(1),
         residuals: subject.residuals(),
         mistakes: evaluation.mistakes(MOST_MISTAKES).into_iter().map(|row| subject.mistake(row, &shown)).collect(),
         mistakes_note: note,

@@ -25,6 +25,7 @@
 
 mod activation;
 mod augment;
+mod calibrate;
 mod dataset;
 mod dense;
 mod dropout;

@@ -245,6 +245,10 @@ impl<T: Real> Network<T> {
         self.last().activation()
     }
 
+    pub(crate) fn set_last_activation(&mut self, activation: Activation) {
+        self.layers.last_mut().and_then(Layer::activation_mut).into_iter().for_each(|last| *last = activation);
+    }
+
     fn last(&self) -> &Layer {
         self.layers.last().expect("a network has a layer")
     }

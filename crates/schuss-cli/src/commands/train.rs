@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use schuss::metrics::Bootstrap;
-use schuss::{Error, Evaluate, Event, Keep, Model, Parts, Real, Run, weights_sha256};
+use schuss::{Error, Evaluate, Event, Model, Parts, Real, Run, weights_sha256};
 use schuss_data::{Data, Examples, OpenOptions};
 use schuss_kernels::Burst;
 use serde_json::json;
@@ -328,7 +328,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
             if !arguments.no_report {
                 done["histogram_seconds"] = events::number(histogram_seconds);
             }
-            if reporter.has_diverged || settings.keep == Keep::Best {
+            if reporter.has_diverged || settings.keep.chooses() {
                 done["kept_epoch"] = summary.kept_epoch.into();
             }
             if is_stopped {

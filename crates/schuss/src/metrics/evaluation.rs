@@ -266,17 +266,23 @@ impl<'d> Evaluation<'d> {
     /// The receiver operating characteristic of a class against the others, or of a label; see [`roc_curve`](super::roc_curve).
     /// None where there is no such class, or it has no rows, or all.
     pub fn roc(&self, class: usize) -> Option<Curve> {
-        let ranking = self.ranking(class)?;
-        let area = ranking.areas(&self.weights).map(|[area, _]| area);
-        Some(Curve { points: ranking.roc(&self.weights)?, area })
+        self.curves(class).map(|[roc, _]| roc)
     }
 
     /// Precision over recall of a class against the others, or of a label; see
     /// [`precision_recall_curve`](super::precision_recall_curve). None where there is no such class, or it has no rows, or all.
     pub fn precision_recall(&self, class: usize) -> Option<Curve> {
+        self.curves(class).map(|[_, precision_recall]| precision_recall)
+    }
+
+    /// [`Evaluation::roc`] and [`Evaluation::precision_recall`] of one ranking of the rows, which takes most of the time.
+    pub fn curves(&self, class: usize) -> Option<[Curve; 2]> {
         let ranking = self.ranking(class)?;
-        let area = ranking.areas(&self.weights).map(|[_, area]| area);
-        Some(Curve { points: ranking.precision_recall(&self.weights)?, area })
+        let [roc, precision_recall] = ranking.areas(&self.weights).map_or([None; 2], |areas| areas.map(Some));
+        Some([
+            Curve { points: ranking.roc(&self.weights)?, area: roc },
+            Curve { points: ranking.precision_recall(&self.weights)?, area: precision_recall },
+        ])
     }
 
     /// The rows that are wrong, the most sure first: by the value predicted for the wrong class; by how far a wrong label's

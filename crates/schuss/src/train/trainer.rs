@@ -259,6 +259,14 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         metrics
     }
 
+    /// Gives the model the temperature that suits this part of the data.
+    pub(crate) fn calibrate(&mut self, part: Dataset) {
+        self.workspace.set_pass(Pass::Inference);
+        let products = std::mem::take(&mut self.workspace.compute.products);
+        self.model.calibrate_in(part, &mut self.workspace);
+        self.workspace.compute.products = products;
+    }
+
     /// The memory of the last pass.
     pub fn workspace(&self) -> &Workspace<T> {
         &self.workspace
