@@ -100,6 +100,11 @@ pub struct Options {
     #[arg(long, value_parser = names(["td", "small", "plain"]), help_heading = "Network")]
     pub preset: Option<String>,
 
+    /// Train so many networks and predict the mean: each is chosen by a part of the training rows of its own, which it does not
+    /// learn from, or by the validation part, if there is one [default: 4 for a table, else 1]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count, help_heading = "Network")]
+    pub bag: Option<usize>,
+
     /// Sizes of the hidden layers, or `none` for a linear model
     #[arg(long, value_name = "N,N,...|none", allow_hyphen_values = true, help_heading = "Network")]
     pub hidden: Option<Hidden>,
@@ -493,6 +498,9 @@ impl Options {
         if self.time.is_some() && self.schedule.as_deref().is_some_and(|schedule| schedule.starts_with("step:")) {
             return contradiction("--time", "--schedule step", "how many steps fit into that time is not known before");
         }
+        if self.bag.is_some_and(|members| members > 1) && (self.time.is_some() || self.pace.is_some()) {
+            return contradiction("--bag", "--time", "one network has all the time");
+        }
         if self.pace.is_some() && self.steps.is_none() {
             return Err(Failure::Usage("--pace needs --steps: it repeats a run of that many".into()));
         }
@@ -617,6 +625,7 @@ mod tests {
             "--skip-bad",
             "--no-shuffle",
             "--preset=small",
+            "--bag=3",
             "--hidden=7,8",
             "--activation=selu",
             "--final=identity",

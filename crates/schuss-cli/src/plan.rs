@@ -13,7 +13,7 @@ use crate::tables::Preset;
 use crate::values::Hidden;
 
 /// A run, with nothing left to choose.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// Every setting.
     pub options: Options,
@@ -295,6 +295,7 @@ impl Plan {
             let init = default_init(&options.activation);
             options.init.get_or_insert_with(|| init.to_string());
         }
+        options.bag.get_or_insert(1);
         options.no_shuffle.get_or_insert(false);
         let precision = options.precision.get_or_insert_with(|| "f32".into());
         if precision == "bf16" && !Products::bf16_available() {
@@ -304,6 +305,17 @@ impl Plan {
         options.seed.get_or_insert(0);
         options.task.get_or_insert_with(|| task_name(self.task).into());
         Ok(())
+    }
+
+    /// Networks that are trained.
+    pub fn members(&self) -> usize {
+        self.options.bag.unwrap_or(1)
+    }
+
+    /// The plan of a member of an ensemble: with random numbers of its own.
+    pub fn member(&self, member: usize) -> Self {
+        let seed = self.options.seed.map(|seed| seed.wrapping_add((member as u64) << 32));
+        Self { options: Options { seed, ..self.options.clone() }, ..self.clone() }
     }
 
     /// The settings of a run with a deadline, as those of one that makes the same steps again.
@@ -471,6 +483,7 @@ impl Plan {
             steps: options.steps.map(|steps| steps as u64),
             pace,
             l2: chosen(&options.l2),
+            l2_on_biases: true,
             products: if chosen(&options.precision) == "bf16" { Products::Bf16 } else { Products::Exact },
             order: if chosen(&options.no_shuffle) { Order::Sequential } else { Order::Shuffled { seed } },
             augment,

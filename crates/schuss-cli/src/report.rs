@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use schuss::metrics::Measure;
-use schuss::{Dataset, Evaluation, Features, Layer, Loss, Model, Real, Targets, Task, Threads, leaks, weights_sha256};
+use schuss::{Dataset, Evaluation, Features, Layer, Loss, Model, Real, Targets, Task, Threads, leaks};
 use schuss_data::{Data, Examples};
 use schuss_report::schema::{Baseline, Report, Run, Setting};
 use schuss_report::{distributions, done, first_layer, history, html, metrics_of, schema, speed};
@@ -97,7 +97,7 @@ pub fn findings<'d, T: Real>(subject: &Subject<'_, 'd, T>) -> Result<Findings<'d
         speed: speed(lines, &machine),
         settings: settings.collect(),
         command: format!("schuss train --config {}", quoted(&config.display().to_string())),
-        weights_sha256: weights_sha256(&model.network),
+        weights_sha256: model.weights_sha256(),
     };
     Ok(Findings { evaluation, run, part, measures })
 }

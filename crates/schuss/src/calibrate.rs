@@ -30,10 +30,10 @@ impl<T: Real> Model<T> {
         let ends_in_logits = matches!(self.network.last_activation(), Activation::Softmax { .. })
             || matches!((self.loss, self.task), (Loss::BinaryCrossEntropy, Task::Classification { .. }));
         match (dataset.targets(), self.network.layers().last()) {
-            (Targets::Classes { .. }, Some(Layer::Dense(_))) if ends_in_logits => Ok(()),
+            (Targets::Classes { .. }, Some(Layer::Dense(_))) if ends_in_logits && self.others.is_empty() => Ok(()),
             _ => Err(Error::value(
                 "calibration",
-                "a classifier that ends in softmax, and a class a row",
+                "a classifier of one network that ends in softmax, and a class a row",
                 "another model",
             )),
         }

@@ -30,6 +30,7 @@ mod dataset;
 mod dense;
 mod dropout;
 mod embed;
+mod ensemble;
 mod error;
 mod fitted_init;
 mod gradient_check;

@@ -69,6 +69,8 @@ pub struct Settings {
     pub pace: Option<Pace>,
     /// λ of the penalty λ Σθ² over weights and biases: 2 λ θ is added to every gradient.
     pub l2: f64,
+    /// Whether that penalty is on biases, too, and on whatever else is no weight of a dense layer, as the notebook has it.
+    pub l2_on_biases: bool,
     /// The arithmetic of the steps' matrix products. Metrics are always those of exact ones.
     pub products: Products,
     /// The order of the examples.
@@ -158,6 +160,7 @@ impl Default for Settings {
             steps: None,
             pace: None,
             l2: 0.0,
+            l2_on_biases: true,
             products: Products::Exact,
             order: Order::Shuffled { seed: 0 },
             augment: None,
@@ -307,6 +310,7 @@ impl Settings {
             ("epochs", self.epochs.to_string()),
             ("steps", format!("{:?}", self.steps)),
             ("l2", format!("{:?}", self.l2)),
+            ("l2 on biases", self.l2_on_biases.to_string()),
             ("products", format!("{:?}", self.products)),
             ("augment", format!("{:?}", self.augment)),
             ("mixup", format!("{:?}", self.mixup)),
