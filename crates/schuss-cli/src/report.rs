@@ -80,7 +80,8 @@ pub fn findings<'d, T: Real>(subject: &Subject<'_, 'd, T>) -> Result<Findings<'d
     // Said only where it is not the last one.
     let last_epoch = history.epochs.last().map(|epoch| epoch.epoch);
     history.kept_epoch = history.kept_epoch.filter(|kept| Some(*kept) != last_epoch);
-    let mut evaluations = vec![schuss_report::evaluation(part, model, &evaluation, &measures, dataset, &[])];
+    let columns = column_names(data);
+    let mut evaluations = vec![schuss_report::evaluation(part, model, &evaluation, &measures, dataset, &columns)];
     evaluations.extend(others(subject, part, &measures[0])?);
     let config = Path::new(name).join("config.toml");
     let config = std::path::absolute(&config).unwrap_or(config);
@@ -92,7 +93,7 @@ pub fn findings<'d, T: Real>(subject: &Subject<'_, 'd, T>) -> Result<Findings<'d
         history,
         evaluations,
         baselines,
-        first_layer: first_layer(model, &[]),
+        first_layer: first_layer(model, &columns),
         distributions: distributions(details),
         speed: speed(lines, &machine),
         settings: settings.collect(),
@@ -152,6 +153,11 @@ pub fn made() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string()
 }
 
+/// The names of the columns, those of a table: what its columns become.
+fn column_names(data: &Data) -> Vec<String> {
+    data.schema.as_ref().map_or(Vec::new(), schuss::Schema::input_names)
+}
+
 /// What makes the figures of `judged`, each of them such a row of the data, doubtful.
 pub fn warnings(data: &Data, row: &str, judged: Dataset, class_names: &[String]) -> Result<Vec<String>> {
     /// Of fewer rows, most metrics have no interval.
@@ -190,15 +196,17 @@ pub fn warnings(data: &Data, row: &str, judged: Dataset, class_names: &[String])
             ));
         }
     }
+    let names = column_names(data);
     for telltale in leaks::telltale_columns(train).into_iter().take(5) {
         let what = match train.targets() {
             Targets::Classes { .. } => format!("the right class in {:.2} % of the rows", 100.0 * telltale.share),
             Targets::Values(_) => format!("the target (R² {:.5})", telltale.share),
         };
+        let unnamed = || format!("{} (counted from 0)", telltale.column);
+        let name = names.get(telltale.column).map_or_else(unnamed, |name| format!("{name:?}"));
         warnings.push(format!(
-            "Column {} (counted from 0) alone gives {what}: is it known when a prediction is needed, or does it come from \
-             the target?",
-            telltale.column
+            "Column {name} alone gives {what}: is it known when a prediction is needed, or does it come from \
+             the target?"
         ));
     }
     Ok(warnings)

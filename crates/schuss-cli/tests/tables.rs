@@ -106,6 +106,10 @@ fn predictions_of_raw_files_are_those_of_training() {
             "train train.csv --target {target} --test test.csv {more} --precision {precision} --out run {TRAIN}"
         );
         let done = room.schuss(&command).ok().done();
+        let inspected = room.schuss("inspect run --json").ok().json();
+        assert_eq!(inspected["schema"]["target"], target);
+        let said = room.schuss("inspect run").ok().stdout;
+        assert!(["size", "town", "Arbon", "day"].iter().all(|part| said.contains(part)), "{said}");
         let mut first = None;
         for (name, style) in &styles {
             room.write("raw.csv", csv(400..500, style));

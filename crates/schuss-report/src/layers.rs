@@ -19,7 +19,7 @@ pub fn first_layer<T: Real>(model: &Model<T>, columns: &[String]) -> Option<Firs
     let (height, width, channels) = match model.example_shape[..] {
         [height, width] => (height, width, 1),
         [height, width, channels @ (1 | 3)] => (height, width, channels),
-        _ => return Some(strengths(weights, dense.inputs, columns)),
+        _ => return Some(strengths(weights, dense.inputs, &embedded(layers, columns))),
     };
     let rows = weights.chunks(dense.inputs).take(MOST_UNITS);
     let largest = rows.clone().flatten().fold(0.0, |largest: f64, w| largest.max(w.to_f64().abs()));
@@ -27,6 +27,20 @@ pub fn first_layer<T: Real>(model: &Model<T>, columns: &[String]) -> Option<Firs
     let bytes = |row: &[T]| row.iter().map(|w| (128.0 + (w.to_f64() * scale).round()) as u8).collect::<Vec<u8>>();
     let units = rows.enumerate().map(|(unit, row)| Unit { unit, weights: STANDARD.encode(bytes(row)) }).collect();
     Some(FirstLayer::Pictures { height, width, channels, largest, units, of: dense.outputs })
+}
+
+/// The names of what the first layer makes of the columns, where it embeds them.
+fn embedded(layers: &[Layer], columns: &[String]) -> Vec<String> {
+    let Some(Layer::Embed(embed)) = layers.first() else { return columns.to_vec() };
+    let of_number = embed.periodic.map_or(1, |periodic| periodic.outputs);
+    let widths = std::iter::repeat_n(of_number, embed.numbers)
+        .chain(std::iter::repeat_n(1, embed.plain))
+        .chain(embed.categories.iter().map(|category| category.width));
+    let parts = |(column, width): (usize, usize)| {
+        let name = column_name(columns, column);
+        (0..width).map(move |part| if width == 1 { name.clone() } else { format!("{name}, part {}", part + 1) })
+    };
+    widths.enumerate().flat_map(parts).collect()
 }
 
 fn strengths<T: Real>(weights: &[T], inputs: usize, columns: &[String]) -> FirstLayer {

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use schuss::metrics::{Interval, Measure};
-use schuss::{Control, Dataset, Evaluation, Metrics, ModelFile, Real, Threads};
+use schuss::{Dataset, Evaluation, Metrics, ModelFile, Real, Threads};
 use schuss_data::{Data, FeatureValues};
 use schuss_report::schema::Baseline;
 use serde_json::{Map, Value, json};
 
-use super::train::{parts, prepare};
+use super::train::{parts, prepare, train_in_silence};
 use super::{open_data_for, read_model, threads, with_precision};
 use crate::baselines;
 use crate::events;
@@ -286,8 +286,7 @@ impl Retraining {
         let mut runs = Vec::new();
         for seed in self.seeds {
             self.plan.options.seed = Some(seed);
-            let mut model = self.plan.model::<T>(parts.train, threads)?;
-            schuss::train(&mut model, parts, &self.plan.settings(parts.train)?, threads, |_| Control::Continue)?;
+            let model = train_in_silence::<T>(&self.plan, &self.data, threads)?;
             let measures = Evaluation::new(&model, judged, threads)?.values();
             if let Some(main) = measures.first() {
                 eprintln!("note: seed {seed}: {} {}", main.name, amount(main));

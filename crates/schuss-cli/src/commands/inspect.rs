@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use schuss::{Layer, ModelFile, NormKind, Precision, Real, Scaling, Task};
+use schuss::{Encoding, Layer, ModelFile, NormKind, NumberScaling, Precision, Real, Scaling, Schema, Task};
 use serde_json::json;
 
 use super::{read_model, with_precision};
@@ -44,6 +44,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
             "target_scaling": model.target_scaling,
             "example_shape": model.example_shape,
             "class_names": model.class_names,
+            "members": model.networks().len(),
+            "schema": model.schema,
+            "validation_rows": model.conformal.as_ref().map(schuss::Conformal::rows),
             "has_metadata": file.has_metadata,
             "weights_sha256": sha256,
         }));
@@ -88,8 +91,47 @@ pub fn run(arguments: Arguments) -> Result<()> {
         say!("target scaling  {}", describe(&model.target_scaling));
     }
     say!("example shape   {:?}", model.example_shape);
+    if model.networks().len() > 1 {
+        say!("ensemble        {} such networks, whose predictions are averaged", model.networks().len());
+    }
+    model.schema.iter().for_each(say_schema);
     say!("weights_sha256  {sha256}");
     Ok(())
+}
+
+/// The columns of a table, and what becomes of them.
+fn say_schema(schema: &Schema) {
+    say!("target          {}", schema.target);
+    say!("trained on      {}", schema.fingerprint);
+    say!("column          becomes");
+    for column in &schema.columns {
+        let categories = |names: &[String]| {
+            let shown: Vec<_> = names.iter().take(6).cloned().collect();
+            let more = names.len().saturating_sub(shown.len());
+            shown.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
+        };
+        let becomes = match &column.encoding {
+            Encoding::Number(scaling) => describe_number(scaling),
+            Encoding::Binary { names } => format!("-1 or 1: {}", categories(names)),
+            Encoding::OneHot { names } => format!("{} columns of 0 and 1: {}", names.len(), categories(names)),
+            Encoding::Code { names } => format!("a learnt row for each of {}: {}", names.len(), categories(names)),
+            Encoding::Time { scaling, cycles } => {
+                format!("{}, sine and cosine of {} cycles", describe_number(scaling), cycles.len())
+            }
+        };
+        let missing = if column.marks_missing { "; missing values are marked" } else { "" };
+        say!("{:<15} {becomes}{missing}", column.name);
+    }
+}
+
+fn describe_number(scaling: &NumberScaling) -> String {
+    match scaling {
+        NumberScaling::None => "itself".into(),
+        NumberScaling::Divide(divisor) => format!("x / {divisor}"),
+        NumberScaling::Standard { mean, deviation } => format!("(x - {mean}) / {deviation}"),
+        NumberScaling::Robust { median, factor } => format!("(x - {median}) * {factor}, clipped smoothly at 3"),
+        NumberScaling::Quantile { .. } => "the normal quantile of its rank".into(),
+    }
 }
 
 fn describe(scaling: &Scaling) -> String {

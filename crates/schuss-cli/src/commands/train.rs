@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use schuss::metrics::Bootstrap;
-use schuss::{Conformal, Error, Evaluate, Event, Measured, Model, Parts, Real, Run, Summary};
+use schuss::{Conformal, Control, Error, Evaluate, Event, Measured, Model, Parts, Real, Run, Summary};
 use schuss_data::{Data, Examples, OpenOptions};
 use schuss_kernels::Burst;
 use serde_json::json;
@@ -421,6 +421,20 @@ fn member_parts<'f>(data: &'f Data, plan: &Plan, fold: &'f Option<(Examples, Exa
         None if plan.members() > 1 => Parts { test: None, ..parts(data)? },
         None => parts(data)?,
     })
+}
+
+/// What a run by this plan leaves, without a word of it: one network, or an ensemble.
+pub fn train_in_silence<T: Real>(plan: &Plan, data: &Data, threads: &schuss::Threads) -> Result<Model<T>> {
+    let all = parts(data)?.train;
+    let member = |member: usize| {
+        let plan = plan.member(member);
+        let fold = data.without_fold(member);
+        let parts = member_parts(data, &plan, &fold)?;
+        let mut model = plan.model::<T>(all, threads)?;
+        schuss::train(&mut model, parts, &plan.settings(parts.train)?, threads, |_| Control::Continue)?;
+        Ok(model)
+    };
+    Ok(Model::ensemble((0..plan.members()).map(member).collect::<Result<_>>()?)?)
 }
 
 /// How far these members of an ensemble, or a network alone, are off on what they did not learn from, if there is any.
