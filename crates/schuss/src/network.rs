@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
-use schuss_kernels::{Compute, Fused, update};
+use schuss_kernels::{Compute, Fused, zip};
 
 use crate::dense::Dense;
 use crate::dropout::Dropout;
@@ -572,7 +572,7 @@ impl<T: Real> Network<T> {
         let trained = self.segments.iter().find(|segment| segment.layer >= self.frozen);
         let trained = trained.map_or(0, |segment| segment.range.start)..;
         let parameters = &self.parameters[trained.clone()];
-        update(threads, &mut gradient[trained], parameters, |gradient, parameter| *gradient += factor * parameter);
+        zip(threads, &mut gradient[trained], [parameters], move |gradient, [parameter]| gradient + factor * parameter);
     }
 }
 
