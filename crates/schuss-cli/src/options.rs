@@ -100,6 +100,11 @@ pub struct Options {
     #[arg(long, value_parser = names(["td", "small", "plain"]), help_heading = "Network")]
     pub preset: Option<String>,
 
+    /// Train so many networks and predict the mean: each is chosen by a part of the training rows of its own, which it does not
+    /// learn from, or by the validation part, if there is one [default: 4 for a table, else 1]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count, help_heading = "Network")]
+    pub bag: Option<usize>,
+
     /// Sizes of the hidden layers, or `none` for a linear model
     #[arg(long, value_name = "N,N,...|none", allow_hyphen_values = true, help_heading = "Network")]
     pub hidden: Option<Hidden>,
@@ -275,10 +280,14 @@ pub struct Options {
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Run")]
     pub test_at_end: Option<bool>,
 
-    /// Which parameters to keep: the last ones, or those of the epoch with the best validation metric
-    /// [default: best with --patience, else last]
-    #[arg(long, value_parser = names(["last", "best"]), help_heading = "Run")]
+    /// Which parameters to keep: the last ones, or those of the epoch with the best validation metric, or the least
+    /// validation loss [default: least-loss of a table, best with --patience, else last]
+    #[arg(long, value_parser = names(["last", "best", "least-loss"]), help_heading = "Run")]
     pub keep: Option<String>,
+
+    /// Divide a classifier's logits by the temperature that makes its validation loss least [default: of a table]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Run")]
+    pub calibrate: Option<bool>,
 
     /// End after more than so many epochs without a better validation metric
     #[arg(long, value_name = "EPOCHS", allow_hyphen_values = true, value_parser = count_from_0, help_heading = "Run")]
@@ -429,7 +438,8 @@ impl Options {
     /// Whether something is chosen by validation data.
     pub fn chooses_by_validation(&self) -> bool {
         let is_plateau = self.schedule.as_deref().is_some_and(|schedule| schedule.starts_with("plateau"));
-        self.patience.is_some() || self.keep.as_deref() == Some("best") || is_plateau
+        let keeps = self.keep.as_deref().is_some_and(|keep| keep != "last");
+        self.patience.is_some() || keeps || is_plateau || self.calibrate == Some(true)
     }
 
     /// Fails where two settings contradict each other, whatever the data.
@@ -467,6 +477,8 @@ impl Options {
         let chooses = [
             ("--patience", self.patience.is_some()),
             ("--keep best", self.keep.as_deref() == Some("best")),
+            ("--keep least-loss", self.keep.as_deref() == Some("least-loss")),
+            ("--calibrate", self.calibrate == Some(true)),
             ("--schedule plateau", self.schedule.as_deref().is_some_and(|schedule| schedule.starts_with("plateau"))),
         ];
         if let (true, Some((what, _))) = (has_no_valid, chooses.into_iter().find(|(_, is_set)| *is_set)) {
@@ -485,6 +497,9 @@ impl Options {
         }
         if self.time.is_some() && self.schedule.as_deref().is_some_and(|schedule| schedule.starts_with("step:")) {
             return contradiction("--time", "--schedule step", "how many steps fit into that time is not known before");
+        }
+        if self.bag.is_some_and(|members| members > 1) && (self.time.is_some() || self.pace.is_some()) {
+            return contradiction("--bag", "--time", "one network has all the time");
         }
         if self.pace.is_some() && self.steps.is_none() {
             return Err(Failure::Usage("--pace needs --steps: it repeats a run of that many".into()));
@@ -610,6 +625,7 @@ mod tests {
             "--skip-bad",
             "--no-shuffle",
             "--preset=small",
+            "--bag=3",
             "--hidden=7,8",
             "--activation=selu",
             "--final=identity",

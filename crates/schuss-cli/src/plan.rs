@@ -13,7 +13,7 @@ use crate::tables::Preset;
 use crate::values::Hidden;
 
 /// A run, with nothing left to choose.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// Every setting.
     pub options: Options,
@@ -123,8 +123,9 @@ impl Plan {
             options.epochs.get_or_insert(settings.epochs);
         }
         if options.keep.is_none() && options.valid.as_deref() != Some("0") {
-            options.keep = Some("best".into());
+            options.keep = Some("least-loss".into());
         }
+        options.evaluate.get_or_insert_with(|| "at-end".into());
         self.reasons.push(format!(
             "preset {preset}: {}, {} epochs at most",
             if preset == "small" { "RealMLP-TD-S" } else { "RealMLP-TD" },
@@ -281,6 +282,10 @@ impl Plan {
         options.class_weights.get_or_insert_with(|| "none".into());
         options.augment.get_or_insert_with(|| "none".into());
         options.test_at_end.get_or_insert(false);
+        let is_classifier = matches!(self.task, Task::Classification { .. });
+        let is_chosen = options.keep.as_deref().is_some_and(|keep| keep != "last");
+        let is_real_mlp = self.schema.is_some() && Preset::of(options) != Preset::Plain;
+        options.calibrate.get_or_insert(is_real_mlp && is_classifier && is_chosen);
         options.keep.get_or_insert_with(|| if options.patience.is_some() { "best" } else { "last" }.into());
         options.checkpoint.get_or_insert_with(|| "60s".into());
         options.l2.get_or_insert(0.0);
@@ -290,6 +295,7 @@ impl Plan {
             let init = default_init(&options.activation);
             options.init.get_or_insert_with(|| init.to_string());
         }
+        options.bag.get_or_insert(1);
         options.no_shuffle.get_or_insert(false);
         let precision = options.precision.get_or_insert_with(|| "f32".into());
         if precision == "bf16" && !Products::bf16_available() {
@@ -299,6 +305,17 @@ impl Plan {
         options.seed.get_or_insert(0);
         options.task.get_or_insert_with(|| task_name(self.task).into());
         Ok(())
+    }
+
+    /// Networks that are trained.
+    pub fn members(&self) -> usize {
+        self.options.bag.unwrap_or(1)
+    }
+
+    /// The plan of a member of an ensemble: with random numbers of its own.
+    pub fn member(&self, member: usize) -> Self {
+        let seed = self.options.seed.map(|seed| seed.wrapping_add((member as u64) << 32));
+        Self { options: Options { seed, ..self.options.clone() }, ..self.clone() }
     }
 
     /// The settings of a run with a deadline, as those of one that makes the same steps again.
@@ -466,6 +483,7 @@ impl Plan {
             steps: options.steps.map(|steps| steps as u64),
             pace,
             l2: chosen(&options.l2),
+            l2_on_biases: true,
             products: if chosen(&options.precision) == "bf16" { Products::Bf16 } else { Products::Exact },
             order: if chosen(&options.no_shuffle) { Order::Sequential } else { Order::Shuffled { seed } },
             augment,
@@ -476,7 +494,12 @@ impl Plan {
             seed,
             evaluation: if is_at_end { Evaluate::AtEnd } else { Evaluate::EachEpoch },
             test_at_end: chosen(&options.test_at_end),
-            keep: if chosen(&options.keep) == "best" { Keep::Best } else { Keep::Last },
+            keep: match chosen(&options.keep).as_str() {
+                "best" => Keep::Best,
+                "least-loss" => Keep::LeastLoss,
+                _ => Keep::Last,
+            },
+            calibrate: chosen(&options.calibrate),
             patience: options.patience,
             on_divergence: match options.on_divergence.as_deref() {
                 Some("go-on") => OnDivergence::GoOn,

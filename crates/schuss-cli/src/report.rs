@@ -1,7 +1,7 @@
 //! The report of a run: what was measured of its model, said in words and as a page.
 
 use schuss::metrics::Measure;
-use schuss::{Evaluation, Features, Layer, Loss, Model, Real, Targets, Task, Threads, leaks, weights_sha256};
+use schuss::{Evaluation, Features, Layer, Loss, Model, Real, Targets, Task, Threads, leaks};
 use schuss_data::{Data, Examples};
 use schuss_report::schema::{Baseline, Report, Run, Setting};
 use schuss_report::{distributions, done, first_layer, history, html, speed};
@@ -88,7 +88,7 @@ pub fn findings<'d, T: Real>(subject: &Subject<'_, 'd, T>) -> Result<Findings<'d
         speed: speed(lines, &machine),
         settings: settings.collect(),
         command: format!("schuss train --config {}", quoted(&format!("{name}/config.toml"))),
-        weights_sha256: weights_sha256(&model.network),
+        weights_sha256: model.weights_sha256(),
     };
     Ok(Findings { evaluation, run, part, measures })
 }

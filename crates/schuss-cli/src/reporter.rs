@@ -149,8 +149,8 @@ impl<'a> Reporter<'a> {
         say!("{} threads, {}, {}, {products} products", self.threads.count(), Isa::current().name(), T::NAME);
     }
 
-    /// The event to record, if it is one.
-    pub fn on_event(&mut self, event: Event) -> Option<Value> {
+    /// The event to record, if it is one; of an ensemble, this member's.
+    pub fn on_event(&mut self, event: Event, member: Option<usize>) -> Option<Value> {
         match event {
             Event::EpochStarted { epoch } => {
                 self.bar.set_message(format!("epoch {epoch}"));
@@ -201,8 +201,13 @@ impl<'a> Reporter<'a> {
             Event::Epoch { epoch, train, valid, test } => {
                 let measured = Measured { train, valid, test };
                 let loss = |metrics: Option<Metrics>| metrics.map_or(f64::NAN, |metrics| metrics.loss);
-                self.losses.push([loss(train), loss(valid.or(test))]);
-                let line = events::epoch(epoch, measured, self.epoch_seconds);
+                if member.unwrap_or(0) == 0 {
+                    self.losses.push([loss(train), loss(valid.or(test))]);
+                }
+                let mut line = events::epoch(epoch, measured, self.epoch_seconds);
+                if let Some(member) = member {
+                    line["member"] = member.into();
+                }
                 if self.json {
                     events::print(&line);
                 } else {
@@ -269,7 +274,7 @@ impl<'a> Reporter<'a> {
         }
         say!("trained in {:.2} s, {} steps: {speed}", self.train_seconds, summary.steps);
         if done.get("kept_epoch").is_some() {
-            let is_best = self.plan.options.keep.as_deref() == Some("best");
+            let is_best = self.plan.options.keep.as_deref().is_some_and(|keep| keep != "last");
             let reason = if is_best { "the best by validation" } else { "the last with finite numbers" };
             say!("the model has the parameters of epoch {}, {reason} (-1: before training)", summary.kept_epoch);
         }

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use schuss::{Model, ModelFile, Real};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -74,6 +75,12 @@ pub struct Progress {
     pub elapsed: f64,
     /// Those of its steps.
     pub train_seconds: f64,
+    /// Members of an ensemble that were trained before.
+    #[serde(default)]
+    pub member: usize,
+    /// Their steps.
+    #[serde(default)]
+    pub steps: u64,
 }
 
 /// What is written before the checkpoint itself.
@@ -116,6 +123,7 @@ impl RunFolder {
             remove(&path.join(MODEL))?;
         }
         remove(&path.join(REPORT))?;
+        remove_members(&path)?;
         let [metrics, details] = [METRICS, DETAILS].map(|name| Log::create(path.join(name)));
         let folder = Self { path, metrics: metrics?, details: details?, done: None };
         folder.write_config(options)?;
@@ -227,9 +235,20 @@ impl RunFolder {
         Ok(schuss::write_atomically(&self.path.join(CHECKPOINT), &bytes)?)
     }
 
+    /// Keeps a member of an ensemble until all are trained.
+    pub fn save_member<T: Real>(&self, member: usize, model: &Model<T>) -> Result<()> {
+        Ok(model.save(&member_in(&self.path, member))?)
+    }
+
+    /// The first `count` members of an ensemble.
+    pub fn members<T: Real>(&self, count: usize) -> Result<Vec<Model<T>>> {
+        (0..count).map(|member| Ok(ModelFile::read(&member_in(&self.path, member))?.model())).collect()
+    }
+
     /// Removes the state of a run that is over.
     pub fn remove_checkpoint(&self) -> Result<()> {
         remove_parts(&self.path);
+        remove_members(&self.path)?;
         remove(&self.path.join(CHECKPOINT))
     }
 
@@ -237,6 +256,15 @@ impl RunFolder {
     pub fn model(&self) -> PathBuf {
         self.path.join(MODEL)
     }
+}
+
+/// Where a member of an ensemble is until all are trained.
+fn member_in(folder: &Path, member: usize) -> PathBuf {
+    folder.join(format!("member-{member}.safetensors"))
+}
+
+fn remove_members(folder: &Path) -> Result<()> {
+    (0..).map(|member| member_in(folder, member)).take_while(|path| path.exists()).try_for_each(|path| remove(&path))
 }
 
 /// The line before a checkpoint, and the checkpoint.

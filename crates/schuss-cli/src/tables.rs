@@ -15,6 +15,8 @@ use crate::values::list;
 
 /// The share of the training rows by which the best epoch is chosen.
 const VALID: f64 = 0.2;
+/// Networks of the usual ensemble.
+const MEMBERS: usize = 4;
 /// Columns of more categories are not spread over columns of 0 and 1, if nothing embeds them.
 const MOST_ONE_HOT: usize = 1000;
 
@@ -88,11 +90,15 @@ pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>) -> Res
         None => set.with_test_split()?,
     };
     let preset = Preset::of(options);
+    let is_timed = options.time.is_some() || options.pace.is_some();
+    let usual = if preset == Preset::Td && !is_timed && options.from.is_none() { MEMBERS } else { 1 };
+    let members = *options.bag.get_or_insert(usual);
     let chooses = options.keep.as_deref() != Some("last") && preset != Preset::Plain || options.chooses_by_validation();
     set = match options.valid.as_deref().map(|valid| (valid, valid.parse::<f64>())) {
         Some((_, Ok(share))) if share > 0.0 => set.with_valid_split(share)?,
         Some((_, Ok(_))) => set,
         Some((valid, Err(_))) => set.with_valid(Path::new(valid))?,
+        None if chooses && members > 1 => set.with_folds(members)?,
         None if chooses => set.with_valid_split(VALID)?,
         None => set,
     };

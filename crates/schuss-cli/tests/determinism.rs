@@ -264,11 +264,15 @@ fn a_killed_run_goes_on_to_the_same_end() {
         "schedule-free" => format!("{} --optimizer {optimizer}", everything.replace("--average 0.99", "")),
         _ => format!("{everything} --optimizer {optimizer}"),
     });
-    let lbfgs = "--hidden 32 --norm layer --optimizer lbfgs --epochs 60 --valid 0.2 --patience 50".to_string();
-    for (i, options) in everything.into_iter().chain([lbfgs]).enumerate() {
+    let lbfgs = "--hidden 32 --norm layer --optimizer lbfgs --epochs 60 --valid 0.2 --patience 50";
+    let ensemble = "table.csv --bag 4 --epochs 20 --hidden 64,64 --batch-size 32 --evaluate each-epoch".to_string();
+    let of_digits = everything.iter().map(String::as_str).chain([lbfgs]).map(|options| format!("digits {options}"));
+    for (i, options) in of_digits.chain([ensemble]).enumerate() {
         let room = Room::new();
-        let expected = room.schuss(&format!("train digits {options} --out whole --json")).ok();
-        let mut command = room.command(&format!("train digits {options} --checkpoint 3 --out run --json"));
+        let row = |i: usize| format!("{},{},c{}\n", i * 7 % 101, ["a", "b", "c"][i % 3], i * i % 101 % 2);
+        room.write("table.csv", "x,z,y\n".to_string() + &(0..400).map(row).collect::<String>());
+        let expected = room.schuss(&format!("train {options} --out whole --json")).ok();
+        let mut command = room.command(&format!("train {options} --checkpoint 3 --out run --json"));
         let mut threads = 1;
         for delay in [60 + 15 * i as u64, 150, 90] {
             let mut child = command.spawn().unwrap();
@@ -279,7 +283,7 @@ fn a_killed_run_goes_on_to_the_same_end() {
                 threads += 1;
                 room.command(&format!("train --resume run --threads {threads} --json"))
             } else {
-                room.command(&format!("train digits {options} --checkpoint 3 --out run --json"))
+                room.command(&format!("train {options} --checkpoint 3 --out run --json"))
             };
         }
         let output = command.output().unwrap();
@@ -296,6 +300,7 @@ fn a_killed_run_goes_on_to_the_same_end() {
             lines
         };
         assert_eq!(metrics("run"), metrics("whole"), "{options}");
+        assert!(!room.path("run/member-0.safetensors").exists(), "nothing is left of the way there");
         // Once over, it says so again.
         assert_eq!(sha256_of(&room.schuss("train --resume run --json").ok().done()), sha256_of(&done));
     }

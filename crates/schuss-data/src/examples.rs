@@ -177,6 +177,9 @@ pub struct Data {
     pub pictures: Option<Pictures>,
     /// The columns of the table that the examples come from, if they do.
     pub schema: Option<Schema>,
+    /// The training rows by which each member of an ensemble is chosen, and which it does not learn from; none where there
+    /// is no ensemble, or its members have the validation part in common.
+    pub folds: Vec<Vec<usize>>,
 }
 
 impl Data {
@@ -219,7 +222,17 @@ impl Data {
             class_names: None,
             pictures: None,
             schema: None,
+            folds: Vec::new(),
         })
+    }
+
+    /// What a member of an ensemble learns from, and what it is chosen by: the training rows but those of its fold, and
+    /// those.
+    pub fn without_fold(&self, member: usize) -> Option<(Examples, Examples)> {
+        let fold = self.folds.get(member)?;
+        let stays = |row: &usize| fold.binary_search(row).is_err();
+        let others: Vec<usize> = (0..self.train.targets.view().rows()).filter(stays).collect();
+        Some((self.train.select(&others), self.train.select(fold)))
     }
 
     /// The same data with numbers to predict in place of classes.

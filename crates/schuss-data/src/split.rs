@@ -26,6 +26,9 @@ pub struct Split {
 const WHOLE: u128 = 1_000_000_000;
 
 impl Split {
+    /// The seed of folds.
+    const FOLDS: u64 = 40;
+
     /// A fifth, to test on.
     pub const TEST: Self = Self { seed: 20, share: WHOLE / 5 };
 
@@ -72,6 +75,15 @@ impl Split {
     /// off by at most half of the smallest of those. At least one group is in each part, where there are two.
     /// The order of the rows has no influence.
     pub fn rows_by_group(self, groups: &ColumnValues) -> Vec<usize> {
+        let groups = self.hashed_groups(groups);
+        let counts: Vec<usize> = groups.iter().map(|(_, rows)| rows.len()).collect();
+        let mut rows: Vec<usize> = self.whole_groups(&counts).into_iter().flat_map(|i| groups[i].1.clone()).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    /// The rows of each group, in the order of a hash of its name.
+    fn hashed_groups(self, groups: &ColumnValues) -> Vec<([u8; 32], Vec<usize>)> {
         let mut rows_of = BTreeMap::<Cow<str>, Vec<usize>>::new();
         match groups {
             ColumnValues::Categories { codes, names } => {
@@ -87,14 +99,41 @@ impl Split {
         let mut groups: Vec<([u8; 32], Vec<usize>)> =
             rows_of.into_iter().map(|(name, rows)| (self.hash(&name), rows)).collect();
         groups.sort_unstable();
-        let counts: Vec<usize> = groups.iter().map(|(_, rows)| rows.len()).collect();
-        let mut rows: Vec<usize> = self.whole_groups(&counts).into_iter().flat_map(|i| groups[i].1.clone()).collect();
-        rows.sort_unstable();
-        rows
+        groups
     }
 
     fn hash(self, name: &str) -> [u8; 32] {
         Sha256::new_with_prefix(self.seed.to_le_bytes()).chain_update(name).finalize().into()
+    }
+
+    /// The rows in `count` parts of the same size, as nearly as can be, each row in one; classes keep their shares. They come
+    /// ascending; a part that would have no rows is not there.
+    pub fn folds(targets: &TargetValues, count: usize) -> Vec<Vec<usize>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(Self::FOLDS);
+        let mut folds = vec![Vec::new(); count];
+        // Dealt out class after class, going on where the last one ended.
+        let mut next = (0..count).cycle();
+        for mut rows in groups(targets) {
+            shuffle(&mut rows, &mut rng);
+            rows.into_iter().zip(&mut next).for_each(|(row, fold)| folds[fold].push(row));
+        }
+        Self::sorted(folds)
+    }
+
+    /// [`Split::folds`] of which none shares a group with another; `groups` as for [`Split::rows_by_group`].
+    pub fn folds_by_group(groups: &ColumnValues, count: usize) -> Vec<Vec<usize>> {
+        let mut folds = vec![Vec::new(); count];
+        for (_, rows) in (Self { seed: Self::FOLDS, share: 0 }).hashed_groups(groups) {
+            let smallest = folds.iter_mut().min_by_key(|fold: &&mut Vec<usize>| fold.len());
+            smallest.into_iter().for_each(|fold| fold.extend(&rows));
+        }
+        Self::sorted(folds)
+    }
+
+    fn sorted(mut folds: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
+        folds.retain(|fold| !fold.is_empty());
+        folds.iter_mut().for_each(|fold| fold.sort_unstable());
+        folds
     }
 
     /// Which of groups of so many rows are taken.

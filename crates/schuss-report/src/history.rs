@@ -6,7 +6,9 @@ use crate::schema::{Epoch, History, Speed};
 
 /// The epochs of a run whose model has such a loss.
 pub fn history(lines: &[Value], loss: &str) -> History {
-    let epochs: Vec<&Value> = lines.iter().filter(|line| line["event"] == "epoch").collect();
+    // Of an ensemble, the first member stands for all.
+    let is_first = |line: &&Value| line["member"].as_u64().unwrap_or(0) == 0;
+    let epochs: Vec<&Value> = lines.iter().filter(|line| line["event"] == "epoch").filter(is_first).collect();
     let is_share =
         !epochs.iter().any(|line| line.as_object().is_some_and(|line| line.keys().any(|key| key.starts_with("rmse"))));
     let score = if is_share { "acc" } else { "rmse" };

@@ -25,10 +25,12 @@
 
 mod activation;
 mod augment;
+mod calibrate;
 mod dataset;
 mod dense;
 mod dropout;
 mod embed;
+mod ensemble;
 mod error;
 mod fitted_init;
 mod gradient_check;

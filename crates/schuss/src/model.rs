@@ -56,6 +56,8 @@ impl Task {
 pub struct Model<T> {
     /// The network.
     pub network: Network<T>,
+    /// Further networks of the same layers, where the prediction is the mean of several: see [`Model::ensemble`].
+    pub others: Vec<Network<T>>,
     /// What it was trained to make small.
     pub loss: Loss,
     /// What its outputs stand for.
@@ -81,7 +83,8 @@ impl<T: Real> Model<T> {
         let example_shape = vec![network.inputs()];
         let [scaling, target_scaling] = [Scaling::None, Scaling::None];
         let (output_range, class_names, schema) = (Vec::new(), Vec::new(), None);
-        Self { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names, schema }
+        let others = Vec::new();
+        Self { network, others, loss, task, scaling, target_scaling, output_range, example_shape, class_names, schema }
     }
 
     /// Fails unless the network takes such examples and the loss such targets.
@@ -89,7 +92,7 @@ impl<T: Real> Model<T> {
     /// # Errors
     /// Another number of features or classes; a loss that does not fit; a scaling for other examples.
     pub fn check(&self, dataset: Dataset) -> Result<()> {
-        if !self.network.parameters().iter().all(|parameter| parameter.is_finite()) {
+        if !self.networks().all(|network| network.parameters().iter().all(|parameter| parameter.is_finite())) {
             return Err(Error::value("parameters", "finite numbers", "infinity or NaN"));
         }
         self.check_features(dataset.features())?;
@@ -244,9 +247,10 @@ impl<T: Real> Model<T> {
         let size = BATCH.min(workspace.capacity());
         let threads = workspace.threads().clone();
         let rows: Vec<u32> = (0..features.rows() as u32).collect();
+        let mut sum = Vec::new();
         for (i, rows) in rows.chunks(size).enumerate() {
             self.scaling.gather(&threads, features, rows, workspace.input(rows.len()));
-            self.network.forward_input(workspace);
+            self.forward_input(workspace, &mut sum);
             f(i * size..i * size + rows.len(), workspace);
         }
     }

@@ -1,9 +1,11 @@
 //! The model file: safetensors in and out.
 //!
 //! Tensors `layers.{i}.weight` (outputs, inputs) and `layers.{i}.bias` (outputs,), F32 or F64, i from 0, and those of
-//! norms: see [`Network::tensors`]. The metadata has one key, `schuss`: JSON with a `version`, the layers, the loss, the
+//! norms: see [`Network::tensors`]; of an ensemble those of the second network and the next ones are called
+//! `members.1.layers.0.weight` and so on. The metadata has one key, `schuss`: JSON with a `version`, the layers, the loss, the
 //! task and the scalings. A file without it is a plain set of weights, as PyTorch or a script may write it.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -37,6 +39,9 @@ struct Metadata {
     version: u32,
     #[serde(flatten)]
     network: Described,
+    /// Networks of these layers.
+    #[serde(default = "Metadata::one", skip_serializing_if = "Metadata::is_one")]
+    members: usize,
     loss: String,
     task: Task,
     #[serde(default)]
@@ -116,12 +121,13 @@ impl ModelFile {
         let metadata = metadata.unwrap_or_else(|| Metadata::of_plain_weights(outputs));
         let Metadata { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names, .. } =
             metadata;
-        let schema = metadata.schema;
+        let (schema, members) = (metadata.schema, metadata.members);
         let network = match network {
             Described::Layers { layers } => {
                 // Before any memory is laid out for them.
                 let there: usize = tensors.iter().map(|(_, tensor)| tensor.shape().iter().product::<usize>()).sum();
-                if parameter_count(&layers).is_none_or(|count| count > there) {
+                let needed = parameter_count(&layers).and_then(|count| count.checked_mul(members));
+                if members == 0 || needed.is_none_or(|count| count > there) {
                     return Err("the layers in the metadata have more parameters than the file".into());
                 }
                 Network::of_layers(layers)
@@ -134,8 +140,11 @@ impl ModelFile {
                     .and_then(|(hidden, last, sizes)| Network::new(&sizes, hidden, last))
             }
         };
-        let mut network = network.map_err(|error| error.to_string())?;
-        let precision = read_tensors(&tensors, &mut network)?;
+        let network = network.map_err(|error| error.to_string())?;
+        let mut networks = vec![network; members];
+        let precision = read_tensors(&tensors, &mut networks)?;
+        let others = networks.split_off(1);
+        let network = networks.remove(0);
         let outputs = network.outputs();
         let model = || -> Result<Model<f64>> {
             scaling.check(network.inputs())?;
@@ -151,6 +160,7 @@ impl ModelFile {
             schema.as_ref().map_or(Ok(()), |schema| schema.check(network.inputs()))?;
             let model = Model {
                 network,
+                others,
                 loss,
                 task,
                 scaling,
@@ -179,14 +189,32 @@ impl ModelFile {
 
     /// The model, computing in `T`.
     pub fn model<T: Real>(&self) -> Model<T> {
-        let Model { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names, schema } =
-            self.model.clone();
-        let network = network.cast();
-        Model { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names, schema }
+        let Model {
+            network,
+            others,
+            loss,
+            task,
+            scaling,
+            target_scaling,
+            output_range,
+            example_shape,
+            class_names,
+            schema,
+        } = self.model.clone();
+        let (network, others) = (network.cast(), others.iter().map(Network::cast).collect());
+        Model { network, others, loss, task, scaling, target_scaling, output_range, example_shape, class_names, schema }
     }
 }
 
 impl Metadata {
+    fn one() -> usize {
+        1
+    }
+
+    fn is_one(members: &usize) -> bool {
+        *members == 1
+    }
+
     fn parse(json: &str) -> std::result::Result<Self, String> {
         #[derive(Deserialize)]
         struct Version {
@@ -209,6 +237,7 @@ impl Metadata {
                 last: "softmax".into(),
                 softmax_epsilon: Activation::DEFAULT_EPSILON,
             },
+            members: 1,
             loss: Loss::CrossEntropy.name().into(),
             task: Task::Classification { classes: outputs },
             scaling: Scaling::None,
@@ -224,6 +253,7 @@ impl Metadata {
         Self {
             version: VERSION,
             network: Described::Layers { layers: model.network.layers().to_vec() },
+            members: model.networks().len(),
             loss: model.loss.to_string(),
             task: model.task,
             scaling: model.scaling.clone(),
@@ -269,30 +299,44 @@ fn some_names(tensors: &SafeTensors) -> Vec<String> {
     names
 }
 
+/// What the tensors of a member of an ensemble are called beside those of a network.
+fn member_prefix(member: usize) -> String {
+    if member == 0 { String::new() } else { format!("members.{member}.") }
+}
+
 /// Overwrites parameters and statistics with the tensors; their number type.
-fn read_tensors(tensors: &SafeTensors, network: &mut Network<f64>) -> std::result::Result<Precision, String> {
+fn read_tensors(tensors: &SafeTensors, networks: &mut [Network<f64>]) -> std::result::Result<Precision, String> {
     let mut precision = None;
-    let expected: Vec<_> = network.tensors().into_iter().map(|(name, shape, _)| (name, shape)).collect();
-    if let Some(name) = tensors.names().into_iter().find(|name| expected.iter().all(|(known, _)| known != name)) {
-        return Err(format!("a tensor {name}, which the network does not have; it has {} tensors", expected.len()));
+    let of_one: Vec<_> = networks[0].tensors().into_iter().map(|(name, shape, _)| (name, shape)).collect();
+    let known: HashSet<String> = (0..networks.len())
+        .flat_map(|member| of_one.iter().map(move |(name, _)| member_prefix(member) + name))
+        .collect();
+    if let Some(name) = tensors.names().into_iter().find(|name| !known.contains(*name)) {
+        return Err(format!("a tensor {name}, which the network does not have; it has {} tensors", known.len()));
     }
-    for (name, shape) in expected {
-        let tensor = tensors
-            .tensor(&name)
-            .map_err(|_| format!("no tensor {name}, which the network needs; found {:?}", some_names(tensors)))?;
-        if tensor.shape() != shape {
-            let shape = match shape[..] {
-                [size] => format!("({size},)"),
-                _ => format!("{shape:?}"),
-            };
-            return Err(format!("{name}: expected the shape {shape}, got {:?}", tensor.shape()));
+    for (member, network) in networks.iter_mut().enumerate() {
+        for (name_in_network, shape) in &of_one {
+            let name = member_prefix(member) + name_in_network;
+            let tensor = tensors
+                .tensor(&name)
+                .map_err(|_| format!("no tensor {name}, which the network needs; found {:?}", some_names(tensors)))?;
+            if tensor.shape() != shape {
+                let shape = match shape[..] {
+                    [size] => format!("({size},)"),
+                    _ => format!("{shape:?}"),
+                };
+                return Err(format!("{name}: expected the shape {shape}, got {:?}", tensor.shape()));
+            }
+            let mut numbers = Vec::new();
+            let found = read_numbers(&name, &tensor, &mut numbers)?;
+            if *precision.get_or_insert(found) != found {
+                return Err(format!(
+                    "{name}: expected the number type of the tensors before, got {:?}",
+                    tensor.dtype()
+                ));
+            }
+            network.tensor_mut(name_in_network).copy_from_slice(&numbers);
         }
-        let mut numbers = Vec::new();
-        let found = read_numbers(&name, &tensor, &mut numbers)?;
-        if *precision.get_or_insert(found) != found {
-            return Err(format!("{name}: expected the number type of the tensors before, got {:?}", tensor.dtype()));
-        }
-        network.tensor_mut(&name).copy_from_slice(&numbers);
     }
     Ok(precision.unwrap_or(Precision::F32))
 }
@@ -324,16 +368,24 @@ impl<T: Real> Model<T> {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
+        write_atomically(path, &self.to_bytes())
+    }
+
+    /// The model file in memory, as [`ModelFile::from_bytes`] reads it.
+    pub fn to_bytes(&self) -> Vec<u8> {
         let json = serde_json::to_string(&Metadata::of(self)).expect("plain data");
         let dtype = if size_of::<T>() == 4 { Dtype::F32 } else { Dtype::F64 };
-        let tensors = self.network.tensors();
-        let tensors: Vec<_> = tensors.into_iter().map(|(name, shape, x)| (name, shape, le_bytes(x))).collect();
+        let of_member = |(member, network): (usize, &Network<T>)| {
+            let tensors = network.tensors().into_iter();
+            let tensors = tensors.map(|(name, shape, x)| (member_prefix(member) + &name, shape, le_bytes(x)));
+            tensors.collect::<Vec<_>>()
+        };
+        let tensors: Vec<_> = self.networks().enumerate().flat_map(of_member).collect();
         let tensors = tensors.iter().map(|(name, shape, bytes)| {
             (name, TensorView::new(dtype, shape.clone(), bytes).expect("a tensor has its shape"))
         });
         let metadata = [(KEY.to_string(), json)].into_iter().collect();
-        let file = safetensors::serialize(tensors, Some(metadata)).expect("plain tensors");
-        write_atomically(path, &file)
+        safetensors::serialize(tensors, Some(metadata)).expect("plain tensors")
     }
 }
 
@@ -366,8 +418,20 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 /// The SHA-256 of all parameters, in hexadecimal: of the tensors in the order of [`Network::tensors`], row-major,
 /// little-endian. For i = 0, 1, ...: weight, then bias; then what norms have.
 pub fn weights_sha256<T: Real>(network: &Network<T>) -> String {
+    sha256([network])
+}
+
+impl<T: Real> Model<T> {
+    /// [`weights_sha256`] of its network; of an ensemble that of all of them, one after the other.
+    pub fn weights_sha256(&self) -> String {
+        sha256(self.networks())
+    }
+}
+
+fn sha256<'n, T: Real>(networks: impl IntoIterator<Item = &'n Network<T>>) -> String {
     let mut hash = Sha256::new();
-    network.tensors().into_iter().for_each(|(_, _, numbers)| hash.update(le_bytes(numbers)));
+    let tensors = networks.into_iter().flat_map(Network::tensors);
+    tensors.for_each(|(_, _, numbers)| hash.update(le_bytes(numbers)));
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

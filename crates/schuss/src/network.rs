@@ -245,6 +245,10 @@ impl<T: Real> Network<T> {
         self.last().activation()
     }
 
+    pub(crate) fn set_last_activation(&mut self, activation: Activation) {
+        self.layers.last_mut().and_then(Layer::activation_mut).into_iter().for_each(|last| *last = activation);
+    }
+
     fn last(&self) -> &Layer {
         self.layers.last().expect("a network has a layer")
     }
@@ -565,14 +569,26 @@ impl<T: Real> Network<T> {
         self.layers.iter().enumerate().filter(move |(_, layer)| comes_from(layer)).map(|(later, _)| later)
     }
 
-    /// Adds the gradient of the penalty `l2`·Σθ² over all parameters θ that are trained, biases too:
+    /// Adds the gradient of the penalty `l2`·Σθ² over the [penalized](Self::penalized) parameters θ:
     /// `gradient += 2·l2·θ`. The penalty itself is not part of any reported loss.
-    pub(crate) fn add_l2(&self, threads: &Threads, l2: f64, gradient: &mut [T]) {
+    pub(crate) fn add_l2(&self, threads: &Threads, l2: f64, on_biases: bool, gradient: &mut [T]) {
         let factor = T::from_f64(2.0 * l2);
+        for range in self.penalized(on_biases) {
+            let parameters = &self.parameters[range.clone()];
+            zip(threads, &mut gradient[range], [parameters], move |gradient, [parameter]| {
+                gradient + factor * parameter
+            });
+        }
+    }
+
+    /// Where the parameters of a penalty are: all that are trained, or the weights of dense layers among them.
+    pub(crate) fn penalized(&self, on_biases: bool) -> impl Iterator<Item = Range<usize>> {
         let trained = self.segments.iter().find(|segment| segment.layer >= self.frozen);
-        let trained = trained.map_or(0, |segment| segment.range.start)..;
-        let parameters = &self.parameters[trained.clone()];
-        zip(threads, &mut gradient[trained], [parameters], move |gradient, [parameter]| gradient + factor * parameter);
+        let start = trained.map_or(0, |segment| segment.range.start);
+        let all = on_biases.then_some(start..self.parameters.len());
+        let is_weight = |segment: &&Segment| segment.is_dense() && segment.shape.len() == 2;
+        let weights = self.segments.iter().filter(is_weight).map(|segment| segment.range.clone());
+        all.into_iter().chain(weights.filter(move |range| !on_biases && range.start >= start))
     }
 }
 

@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use schuss_kernels::{Compute, ROW_PRODUCT_COLUMNS, row_product};
 
 use crate::workspace::{LayerMemory, Pass};
-use crate::{Activation, Error, Features, Layer, Model, Real, Result, Threads};
+use crate::{Activation, Error, Features, Layer, Model, Network, Real, Result, Threads};
 
 /// A model made ready to predict one example at a time.
 ///
@@ -27,9 +27,13 @@ use crate::{Activation, Error, Features, Layer, Model, Real, Result, Threads};
 #[derive(Clone, Debug)]
 pub struct Predictor<T> {
     model: Model<T>,
-    layers: Vec<Stage<T>>,
+    /// Of every network.
+    networks: Vec<Vec<Stage<T>>>,
     compute: Compute,
     input: Array2<T>,
+    /// Of several networks.
+    sum: Vec<T>,
+    output: Array2<T>,
     prediction: Vec<f64>,
 }
 
@@ -59,24 +63,29 @@ impl<T: Real> Predictor<T> {
     /// A parameter that is infinite or NaN; a scaling that does not fit.
     pub fn new(model: &Model<T>) -> Result<Self> {
         let network = &model.network;
-        if !network.parameters().iter().all(|parameter| parameter.is_finite()) {
+        if !model.networks().all(|network| network.parameters().iter().all(|parameter| parameter.is_finite())) {
             return Err(Error::value("parameters", "finite numbers", "infinity or NaN"));
         }
         model.scaling.check(network.inputs())?;
         model.target_scaling.check(model.targets())?;
         model.check_output_range()?;
         let compute = Compute::from(&Threads::ONE);
-        let contexts = network.contexts(&compute, Pass::Inference, 1.0);
-        let layers = contexts.map(|(layer, context)| match layer {
-            Layer::Dense(dense) => {
-                Stage::Dense(TransposedLayer::new(dense.views(context.parameters), dense.activation))
-            }
-            other => Stage::Other(LayerMemory::new(other, false, 1)),
-        });
-        let layers = layers.collect();
+        let stages = |network: &Network<T>| {
+            let contexts = network.contexts(&compute, Pass::Inference, 1.0);
+            let stages = contexts.map(|(layer, context)| match layer {
+                Layer::Dense(dense) => {
+                    Stage::Dense(TransposedLayer::new(dense.views(context.parameters), dense.activation))
+                }
+                other => Stage::Other(LayerMemory::new(other, false, 1)),
+            });
+            stages.collect()
+        };
+        let networks = model.networks().map(stages).collect();
+        let output = Array2::from_elem((1, network.outputs()), T::ZERO);
+        let sum = vec![T::ZERO; network.outputs()];
         let input = Array2::from_elem((1, network.inputs()), T::ZERO);
         let prediction = vec![0.0; model.prediction_width()];
-        Ok(Self { model: model.clone(), layers, compute, input, prediction })
+        Ok(Self { model: model.clone(), networks, compute, input, sum, output, prediction })
     }
 
     /// The prediction for the one row of `example`, as [`Model::predict`] gives it.
@@ -92,22 +101,38 @@ impl<T: Real> Predictor<T> {
             return Err(Error::Shape { what: "features of an example, as the model takes them", expected, got });
         }
         self.model.scaling.gather(&Threads::ONE, example, &[0], self.input.view_mut());
-        for (i, (layer, context)) in self.model.network.contexts(&self.compute, Pass::Inference, 1.0).enumerate() {
-            let (before, rest) = self.layers.split_at_mut(i);
-            let x = before.last().map_or_else(|| self.input.as_slice().unwrap_or_default(), Stage::output);
-            match &mut rest[0] {
-                Stage::Dense(dense) => dense.forward(x),
-                Stage::Other(memory) => {
-                    let row = |x| ArrayView2::from_shape((1, layer.inputs()), x).expect("one row");
-                    let s = layer.skips_from().map(|from| row(before[from].output()));
-                    layer.forward(context, row(x), s, memory);
-                }
+        let Self { model, networks, compute, input, sum, output, prediction } = self;
+        let input = input.as_slice().unwrap_or_default();
+        if let [stages] = &mut networks[..] {
+            model.write_prediction(forward(&model.network, compute, input, stages), prediction);
+            return Ok(prediction);
+        }
+        sum.fill(T::ZERO);
+        for (network, stages) in model.networks().zip(networks) {
+            model.add_predicted(forward(network, compute, input, stages), sum);
+        }
+        let no_logits = ArrayViewMut2::from_shape((0, sum.len()), &mut []).expect("no rows");
+        model.write_mean(sum, no_logits, output.view_mut());
+        model.write_prediction(output.as_slice().unwrap_or_default(), prediction);
+        Ok(prediction)
+    }
+}
+
+/// A network's output for one row.
+fn forward<'s, T: Real>(network: &Network<T>, compute: &Compute, input: &[T], stages: &'s mut [Stage<T>]) -> &'s [T] {
+    for (i, (layer, context)) in network.contexts(compute, Pass::Inference, 1.0).enumerate() {
+        let (before, rest) = stages.split_at_mut(i);
+        let x = before.last().map_or(input, Stage::output);
+        match &mut rest[0] {
+            Stage::Dense(dense) => dense.forward(x),
+            Stage::Other(memory) => {
+                let row = |x| ArrayView2::from_shape((1, layer.inputs()), x).expect("one row");
+                let s = layer.skips_from().map(|from| row(before[from].output()));
+                layer.forward(context, row(x), s, memory);
             }
         }
-        let x = self.layers.last().map_or(&[][..], Stage::output);
-        self.model.write_prediction(x, &mut self.prediction);
-        Ok(&self.prediction)
     }
+    stages.last().map_or(&[][..], Stage::output)
 }
 
 impl<T: Real> Stage<T> {

@@ -153,7 +153,8 @@ impl RealMlp {
             label_smoothing: if self.is_regression() { 0.0 } else { 0.1 },
             batch_size: 256,
             epochs: 256,
-            keep: Keep::Best,
+            keep: Keep::LeastLoss,
+            calibrate: !self.is_regression(),
             ..Settings::default()
         }
     }

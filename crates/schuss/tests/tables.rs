@@ -148,8 +148,13 @@ fn a_resumed_run_ends_with_the_same_bits() {
 #[test]
 fn schedules_of_dropout_and_decay_are_functions_of_the_step() {
     with_parts(CLASSES, |columns, parts| {
-        let settings =
-            Settings { order: Order::Sequential, weight_decay: 0.5, keep: schuss::Keep::Last, ..settings(CLASSES) };
+        let settings = Settings {
+            order: Order::Sequential,
+            weight_decay: 0.5,
+            keep: schuss::Keep::Last,
+            calibrate: false,
+            ..settings(CLASSES)
+        };
         let trained = |settings: &Settings| {
             let mut model = model(CLASSES, columns);
             train(&mut model, parts, settings, &Threads::ONE, |_| Control::Continue).unwrap();

@@ -154,6 +154,71 @@ fn frozen_layers_stay() {
     assert!(model.network.freeze(4).is_err());
 }
 
+/// The penalty's gradient is 2·l2·θ, of all parameters or of weights alone.
+#[test]
+fn a_penalty_spares_biases_where_it_is_asked_to() {
+    let (pixels, labels) = (pixels(), labels());
+    let data = Dataset::new(Features::U8(pixels.view()), Targets::Classes { labels: &labels, classes: 10 }).unwrap();
+    let rows: Vec<u32> = (0..32).collect();
+    let gradient = |l2, l2_on_biases| {
+        let mut model = model(&everything());
+        model.network.parameters_mut().iter_mut().for_each(|parameter| *parameter += 0.25);
+        let settings = Settings { l2_on_biases, ..Settings::default() };
+        let mut trainer = Trainer::new(&mut model, data, &settings, &Threads::ONE).unwrap();
+        trainer.set_l2(l2);
+        trainer.gradient(&rows);
+        trainer.workspace().gradient().to_vec()
+    };
+    let network = {
+        let mut model = model(&everything());
+        model.network.parameters_mut().iter_mut().for_each(|parameter| *parameter += 0.25);
+        model.network
+    };
+    let plain = gradient(0.0, true);
+    for on_biases in [true, false] {
+        let penalized = gradient(0.5, on_biases);
+        for segment in network.segments() {
+            let is_weight = segment.name.starts_with("layers.") && segment.name.ends_with(".weight");
+            let factor = if is_weight || on_biases { 1.0 } else { 0.0 };
+            for i in segment.range.clone() {
+                let expected = plain[i] + factor * network.parameters()[i];
+                assert!(
+                    (penalized[i] - expected).abs() < 1e-5,
+                    "{}: {}, expected {expected}",
+                    segment.name,
+                    penalized[i]
+                );
+            }
+        }
+    }
+}
+
+/// Two trainings, the second with what the first one's optimiser remembers, are one.
+#[test]
+fn an_optimizer_goes_on_in_another_training() {
+    let (pixels, labels) = (pixels(), labels());
+    let data = Dataset::new(Features::U8(pixels.view()), Targets::Classes { labels: &labels, classes: 10 }).unwrap();
+    let batches: Vec<Vec<u32>> = (0..6).map(|i| (i * 32..(i + 1) * 32).collect()).collect();
+    let settings = Settings::default();
+    let mlp = Mlp::new(&[100, 20, 10], Activation::Relu, SOFTMAX);
+    let mut whole = model(&mlp);
+    let mut trainer = Trainer::new(&mut whole, data, &settings, &Threads::ONE).unwrap();
+    batches.iter().for_each(|rows| assert!(trainer.step(rows, 0.01).is_some()));
+    let mut parts = model(&mlp);
+    let mut trainer = Trainer::new(&mut parts, data, &settings, &Threads::ONE).unwrap();
+    batches[..3].iter().for_each(|rows| assert!(trainer.step(rows, 0.01).is_some()));
+    let optimizer = trainer.into_optimizer();
+    let mut trainer = Trainer::new(&mut parts, data, &settings, &Threads::ONE).unwrap();
+    trainer.set_optimizer(optimizer.clone()).unwrap();
+    batches[3..].iter().for_each(|rows| assert!(trainer.step(rows, 0.01).is_some()));
+    assert_eq!(weights_sha256(&parts.network), weights_sha256(&whole.network));
+    // Neither another rule nor another network goes on with it.
+    let sgd = Settings { optimizer: Optimizer::SGD, ..Settings::default() };
+    assert!(Trainer::new(&mut parts, data, &sgd, &Threads::ONE).unwrap().set_optimizer(optimizer.clone()).is_err());
+    let mut larger = model(&Mlp::new(&[100, 21, 10], Activation::Relu, SOFTMAX));
+    assert!(Trainer::new(&mut larger, data, &settings, &Threads::ONE).unwrap().set_optimizer(optimizer).is_err());
+}
+
 /// Each example's share in the mixed sum is its own, and that of its partner the rest.
 #[test]
 fn mixup_mixes_inputs_and_targets_alike() {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use schuss::{Layer, ModelFile, NormKind, Precision, Real, Scaling, Task, weights_sha256};
+use schuss::{Layer, ModelFile, NormKind, Precision, Real, Scaling, Task};
 use serde_json::json;
 
 use super::{read_model, with_precision};
@@ -101,5 +101,5 @@ fn describe(scaling: &Scaling) -> String {
 }
 
 fn sha256<T: Real>(file: &ModelFile) -> String {
-    weights_sha256(&file.model::<T>().network)
+    file.model::<T>().weights_sha256()
 }

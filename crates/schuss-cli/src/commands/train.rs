@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use schuss::metrics::Bootstrap;
-use schuss::{Error, Evaluate, Event, Keep, Model, Parts, Real, Run, weights_sha256};
+use schuss::{Error, Evaluate, Event, Measured, Model, Parts, Real, Run, Summary};
 use schuss_data::{Data, Examples, OpenOptions};
 use schuss_kernels::Burst;
 use serde_json::json;
@@ -189,23 +189,26 @@ pub fn parts(data: &Data) -> Result<Parts<'_>> {
 fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) -> Result<()> {
     let threads = threads(plan.options.threads)?;
     let parts = parts(data)?;
-    let mut model = plan.model::<T>(parts.train, &threads)?;
+    let model = plan.model::<T>(parts.train, &threads)?;
     let settings = plan.settings(parts.train)?;
 
     if let Some(path) = &arguments.out {
         RunFolder::check_free(path)?;
     }
     let mut before = Progress::default();
-    let (mut run, mut folder, mut board) = match arguments.resume {
+    let (mut folder, mut checkpoint) = match &arguments.resume {
         None => {
             // What does not fit is said before anything is written.
-            let run = Run::new(&mut model, parts, &settings, &threads).map_err(Failure::usage)?;
-            let board = arguments.tensorboard.as_deref().map(|path| Board::create(path, plan)).transpose()?;
-            let path = arguments.out.unwrap_or_else(|| RunFolder::default_path(&data.name));
-            (run, RunFolder::create(path, &plan.options)?, board)
+            let first = data.without_fold(0);
+            drop(
+                Run::new(&mut model.clone(), member_parts(data, plan, &first)?, &settings, &threads)
+                    .map_err(Failure::usage)?,
+            );
+            let path = arguments.out.clone().unwrap_or_else(|| RunFolder::default_path(&data.name));
+            (RunFolder::create(path, &plan.options)?, None)
         }
         Some(path) => {
-            let (mut folder, checkpoint) = RunFolder::resume(path)?;
+            let (folder, checkpoint) = RunFolder::resume(path.clone())?;
             if let Some(done) = folder.done() {
                 eprintln!("note: the run of {} was over already", folder.path().display());
                 events::say_done(&done, arguments.json);
@@ -217,32 +220,27 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                 }
                 return Ok(());
             }
-            let run = match checkpoint {
-                None => Run::new(&mut model, parts, &settings, &threads)?,
-                Some((bytes, progress)) => {
-                    before = progress;
-                    Run::resume(&mut model, parts, &settings, &threads, &bytes)?
-                }
-            };
-            folder.go_on()?;
-            let board = arguments.tensorboard.as_deref().map(|path| Board::create(path, plan)).transpose()?;
-            (run, folder, board)
+            let (bytes, progress) = checkpoint.unzip();
+            before = progress.unwrap_or_default();
+            (folder, bytes)
         }
     };
-    let total_steps = settings.total_steps(parts.train.rows());
-    let mut reporter = Reporter::new(arguments.json, data, plan, run.model(), &threads, total_steps);
+    let mut trained = folder.members::<T>(before.member)?;
+    let members = plan.members();
+    let steps_of = |rows| settings.total_steps(rows);
+    let total_steps = match members {
+        1 => steps_of(parts.train.rows()),
+        _ => (0..members).map(|member| steps_of(parts.train.rows() - data.folds.get(member).map_or(0, Vec::len))).sum(),
+    };
+    let mut reporter = Reporter::new(arguments.json, data, plan, &model, &threads, total_steps);
     reporter.go_on(before.train_seconds, &RunFolder::metrics_of(folder.path())?);
-    let start = reporter.start(run.model());
-    if folder.is_new() {
-        folder.record_detail(&start)?;
-    }
     let histogram_epochs = HistogramEpochs::new(plan);
     let is_each = settings.evaluation == Evaluate::EachEpoch;
     let time_of_report = |most: f64| {
-        let is_left_out = arguments.no_report || likely_time_of_report(run.model(), data, &threads) > most;
-        (!is_left_out).then(|| time_of_report(plan, data, run.model(), &threads)).transpose()
+        let is_left_out = arguments.no_report || likely_time_of_report(&model, data, &threads) > most;
+        (!is_left_out).then(|| time_of_report(plan, data, &model, &threads)).transpose()
     };
-    let time_of_evaluation = || time_of_evaluation(&run, parts, is_each, &threads);
+    let time_of_evaluation = || time_of_evaluation(&model, parts, is_each, &threads);
     let mut clock = Clock::new(plan, before.elapsed, time_of_evaluation, time_of_report)?;
     if !clock.has_time_for_report && !arguments.no_report {
         eprintln!("note: no report, which would take too much of the time; without --time there is one");
@@ -254,104 +252,153 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         }
         eprintln!("note: ending after this step, to go on with --resume; once more ends at once");
     });
-    let progress = |clock: &Clock, reporter: &Reporter| Progress {
-        elapsed: clock.elapsed(),
-        train_seconds: reporter.train_seconds(),
-    };
+    let mut board = None;
     let mut is_stopped = false;
-    let result = loop {
-        match run.advance() {
-            Ok(Some(event)) => {
-                let is_step = matches!(event, Event::Step { .. });
-                let histograms = match event {
-                    _ if arguments.no_report && board.is_none() => None,
-                    Event::Epoch { epoch: -1, .. } => Some((-1, None)),
-                    Event::StepsFinished { epoch } => Some((epoch as i64, Some(run.gradient()))),
-                    _ => None,
-                };
-                if let Some((epoch, gradient)) = histograms.filter(|(epoch, _)| histogram_epochs.has(*epoch)) {
-                    let line = schuss_report::histograms(epoch, &run.model().network, gradient);
-                    folder.record_detail(&line)?;
-                    board.iter_mut().try_for_each(|board| board.histograms(epoch, &line))?;
-                }
-                if let Some(line) = reporter.on_event(event) {
-                    folder.record(&line)?;
-                    board.iter_mut().try_for_each(|board| board.scalars(&line))?;
-                }
-                if IS_INTERRUPTED.load(Ordering::Relaxed) && !is_stopped {
-                    // What is needed to go on, before the run ends itself.
-                    folder.save_checkpoint(&run.checkpoint(), progress(&clock, &reporter))?;
-                    run.stop();
-                    is_stopped = true;
-                }
-                if is_step {
-                    clock.progress().into_iter().for_each(|share| run.set_progress(share));
-                    if clock.is_checkpoint_due(run.steps()) && !is_stopped {
+    let mut steps = before.steps;
+    let mut last = None;
+    while trained.len() < members && !is_stopped {
+        let member = trained.len();
+        let plan = plan.member(member);
+        let fold = data.without_fold(member);
+        let parts = member_parts(data, &plan, &fold)?;
+        let settings = plan.settings(parts.train)?;
+        let mut model = if member == 0 { model.clone() } else { plan.model::<T>(self::parts(data)?.train, &threads)? };
+        let mut run = match checkpoint.take() {
+            None => Run::new(&mut model, parts, &settings, &threads).map_err(Failure::usage)?,
+            Some(bytes) => Run::resume(&mut model, parts, &settings, &threads, &bytes)?,
+        };
+        // What cannot be resumed leaves everything as it is.
+        folder.go_on()?;
+        if board.is_none() {
+            board = arguments.tensorboard.as_deref().map(|path| Board::create(path, &plan)).transpose()?;
+        }
+        if member == 0 {
+            let start = reporter.start(run.model());
+            if folder.is_new() {
+                folder.record_detail(&start)?;
+            }
+        }
+        let progress = |clock: &Clock, reporter: &Reporter| Progress {
+            elapsed: clock.elapsed(),
+            train_seconds: reporter.train_seconds(),
+            member,
+            steps,
+        };
+        let result = loop {
+            match run.advance() {
+                Ok(Some(event)) => {
+                    let is_step = matches!(event, Event::Step { .. });
+                    let histograms = match event {
+                        // Of several networks, the first stands for all.
+                        _ if arguments.no_report && board.is_none() || member > 0 => None,
+                        Event::Epoch { epoch: -1, .. } => Some((-1, None)),
+                        Event::StepsFinished { epoch } => Some((epoch as i64, Some(run.gradient()))),
+                        _ => None,
+                    };
+                    if let Some((epoch, gradient)) = histograms.filter(|(epoch, _)| histogram_epochs.has(*epoch)) {
+                        let line = schuss_report::histograms(epoch, &run.model().network, gradient);
+                        folder.record_detail(&line)?;
+                        board.iter_mut().try_for_each(|board: &mut Board| board.histograms(epoch, &line))?;
+                    }
+                    if let Some(line) = reporter.on_event(event, (members > 1).then_some(member)) {
+                        folder.record(&line)?;
+                        board.iter_mut().try_for_each(|board| board.scalars(&line))?;
+                    }
+                    if IS_INTERRUPTED.load(Ordering::Relaxed) && !is_stopped {
+                        // What is needed to go on, before the run ends itself.
                         folder.save_checkpoint(&run.checkpoint(), progress(&clock, &reporter))?;
+                        run.stop();
+                        is_stopped = true;
+                    }
+                    if is_step {
+                        clock.progress().into_iter().for_each(|share| run.set_progress(share));
+                        if clock.is_checkpoint_due(run.steps()) && !is_stopped {
+                            folder.save_checkpoint(&run.checkpoint(), progress(&clock, &reporter))?;
+                        }
                     }
                 }
+                Ok(None) => break Ok(run.finish()),
+                Err(error) => break Err(error),
             }
-            Ok(None) => break Ok(run.finish()),
-            Err(error) => break Err(error),
-        }
-    };
-    reporter.bar.finish_and_clear();
-    let model_path = folder.model();
-    match result {
-        Ok(summary) => {
-            model.save(&model_path)?;
-            let mut done = json!({
-                "event": "done",
-                "model": model_path.display().to_string(),
-                "train_seconds": events::number(reporter.train_seconds),
-                "steps": summary.steps,
-                "weights_sha256": weights_sha256(&model.network),
-            });
-            events::insert(&mut done, summary.measured);
-            let (speed, text) = reporter.speed();
-            done["speed"] = speed;
-            if reporter.has_diverged || settings.keep == Keep::Best {
-                done["kept_epoch"] = summary.kept_epoch.into();
-            }
-            if is_stopped {
-                done["interrupted"] = true.into();
-            }
-            folder.record(&done)?;
-            if !is_stopped {
-                folder.remove_checkpoint()?;
-                if let (true, Some(pace)) = (plan.options.time.is_some(), &summary.pace) {
-                    folder.write_config(&plan.repeatable(summary.steps, pace))?;
+        };
+        match result {
+            Ok(summary) => {
+                steps += summary.steps;
+                last = Some(summary);
+                if members > 1 && !is_stopped {
+                    folder.save_member(member, &model)?;
                 }
+                trained.push(model);
             }
-            drop(board);
-            if arguments.no_report || !clock.has_time_for_report {
-                reporter.done(&done, &summary, &text, None);
-                return Ok(());
+            Err(error @ Error::Diverged { .. }) => {
+                reporter.bar.finish_and_clear();
+                let model_path = folder.model();
+                model.save(&model_path)?;
+                if !arguments.no_report {
+                    let problem = Some(format!("The run did not come to its end: {error}."));
+                    write_report(&folder, &plan, data, &model, problem, &threads)?;
+                }
+                return Err(Failure::Failed(format!("{error}; they are kept in {}", model_path.display())));
             }
-            IS_OVER.store(true, Ordering::Relaxed);
-            let (findings, path) = write_report(&folder, plan, data, &model, None, &threads)?;
-            reporter.done(&done, &summary, &text, Some((&findings, &path)));
-            if arguments.open {
-                open(&path);
-            }
-            Ok(())
+            Err(error) => return Err(error.into()),
         }
-        Err(error @ Error::Diverged { .. }) => {
-            model.save(&model_path)?;
-            if !arguments.no_report {
-                write_report(
-                    &folder,
-                    plan,
-                    data,
-                    &model,
-                    Some(format!("The run did not come to its end: {error}.")),
-                    &threads,
-                )?;
-            }
-            Err(Failure::Failed(format!("{error}; they are kept in {}", model_path.display())))
-        }
-        Err(error) => Err(error.into()),
     }
+    reporter.bar.finish_and_clear();
+    let model = Model::ensemble(trained)?;
+    // All members may have been trained before an interruption.
+    let none = || Summary { steps, stopped: false, kept_epoch: -1, measured: Measured::default(), pace: None };
+    let mut summary = last.unwrap_or_else(none);
+    if members > 1 {
+        let measure = |part: Option<schuss::Dataset>| part.map(|part| model.evaluate(part, &threads)).transpose();
+        let measured = Measured { train: None, valid: measure(parts.valid)?, test: measure(parts.test)? };
+        summary = Summary { steps, measured, ..summary };
+    }
+    let model_path = folder.model();
+    model.save(&model_path)?;
+    let mut done = json!({
+        "event": "done",
+        "model": model_path.display().to_string(),
+        "train_seconds": events::number(reporter.train_seconds),
+        "steps": summary.steps,
+        "weights_sha256": model.weights_sha256(),
+    });
+    events::insert(&mut done, summary.measured);
+    let (speed, text) = reporter.speed();
+    done["speed"] = speed;
+    if members == 1 && (reporter.has_diverged || settings.keep.chooses()) {
+        done["kept_epoch"] = summary.kept_epoch.into();
+    }
+    if is_stopped {
+        done["interrupted"] = true.into();
+    }
+    folder.record(&done)?;
+    if !is_stopped {
+        folder.remove_checkpoint()?;
+        if let (true, Some(pace)) = (plan.options.time.is_some(), &summary.pace) {
+            folder.write_config(&plan.repeatable(summary.steps, pace))?;
+        }
+    }
+    drop(board);
+    if arguments.no_report || !clock.has_time_for_report {
+        reporter.done(&done, &summary, &text, None);
+        return Ok(());
+    }
+    IS_OVER.store(true, Ordering::Relaxed);
+    let (findings, path) = write_report(&folder, plan, data, &model, None, &threads)?;
+    reporter.done(&done, &summary, &text, Some((&findings, &path)));
+    if arguments.open {
+        open(&path);
+    }
+    Ok(())
+}
+
+/// What a member of an ensemble learns from and is chosen by; a network alone has all parts.
+fn member_parts<'f>(data: &'f Data, plan: &Plan, fold: &'f Option<(Examples, Examples)>) -> Result<Parts<'f>> {
+    Ok(match fold {
+        Some((train, valid)) => Parts { train: train.dataset()?, valid: Some(valid.dataset()?), test: None },
+        None if plan.members() > 1 => Parts { test: None, ..parts(data)? },
+        None => parts(data)?,
+    })
 }
 
 /// The epochs whose histograms are kept: all of a short run, some sixty of a long one.
@@ -397,13 +444,13 @@ pub fn open(path: &Path) {
 
 /// Seconds that the last metrics will take; those of the training data are among them where nothing else is measured, or
 /// everything.
-fn time_of_evaluation<T: Real>(run: &Run<T>, parts: Parts, is_each: bool, threads: &schuss::Threads) -> f64 {
+fn time_of_evaluation<T: Real>(model: &Model<T>, parts: Parts, is_each: bool, threads: &schuss::Threads) -> f64 {
     let start = Instant::now();
     let mut measured: Vec<_> = [parts.valid, parts.test].into_iter().flatten().collect();
     if is_each || measured.is_empty() {
         measured.push(parts.train);
     }
-    measured.into_iter().for_each(|part| drop(std::hint::black_box(run.model().evaluate(part, threads))));
+    measured.into_iter().for_each(|part| drop(std::hint::black_box(model.evaluate(part, threads))));
     start.elapsed().as_secs_f64()
 }
 

@@ -76,6 +76,8 @@ pub struct TableSet {
     pub notes: Vec<String>,
     weight: Option<String>,
     split: SplitBy,
+    /// Of the members of an ensemble.
+    folds: Vec<Vec<usize>>,
     options: TableOptions,
 }
 
@@ -127,6 +129,7 @@ impl TableSet {
             notes,
             weight: roles.weight.clone(),
             split: roles.split.clone(),
+            folds: vec![],
             options: options.clone(),
         };
         set.weights(&set.train)?;
@@ -202,6 +205,21 @@ impl TableSet {
             self.valid = self.split_off(Split::valid(share))?;
             self.valid_is_split = self.valid.is_some();
         }
+        Ok(self)
+    }
+
+    /// This set with its training rows in so many folds, one for each member of an ensemble to be chosen by; none where there
+    /// is a validation part already. Rows that are split by time have the last ones in common, a fifth.
+    ///
+    /// # Errors
+    /// As for [`TableSet::with_test_split`].
+    pub fn with_folds(mut self, count: usize) -> Result<Self> {
+        self.folds = match &self.split {
+            _ if self.valid.is_some() => vec![],
+            SplitBy::Rows => Split::folds(&self.targets(&self.train)?, count),
+            SplitBy::Group(name) => Split::folds_by_group(&self.train.column(name)?.values, count),
+            SplitBy::Time(_) => return self.with_valid_split(0.2),
+        };
         Ok(self)
     }
 
@@ -295,6 +313,7 @@ impl TableSet {
             class_names: self.target.class_names.clone(),
             pictures: None,
             schema: Some(schema.clone()),
+            folds: self.folds.clone(),
         })
     }
 
@@ -328,6 +347,7 @@ impl TableSet {
             notes,
             weight: None,
             split: SplitBy::Rows,
+            folds: vec![],
             options: options.clone(),
         })
     }

@@ -69,6 +69,8 @@ pub struct Settings {
     pub pace: Option<Pace>,
     /// λ of the penalty λ Σθ² over weights and biases: 2 λ θ is added to every gradient.
     pub l2: f64,
+    /// Whether that penalty is on biases, too, and on whatever else is no weight of a dense layer, as the notebook has it.
+    pub l2_on_biases: bool,
     /// The arithmetic of the steps' matrix products. Metrics are always those of exact ones.
     pub products: Products,
     /// The order of the examples.
@@ -92,6 +94,8 @@ pub struct Settings {
     pub test_at_end: bool,
     /// Which parameters are kept.
     pub keep: Keep,
+    /// Whether the model that is kept gets the temperature that suits the validation data: see [`Model::calibrate`].
+    pub calibrate: bool,
     /// The run ends after more than so many epochs in a row whose validation metric is not better than the best so far.
     pub patience: Option<usize>,
     /// What a loss that stops being finite does to the run.
@@ -115,6 +119,15 @@ pub enum Keep {
     Last,
     /// Those of the epoch with the best validation metric, accuracy or root mean squared error; of equal ones the last.
     Best,
+    /// Those of the epoch with the least validation loss; of equal ones the last.
+    LeastLoss,
+}
+
+impl Keep {
+    /// Whether validation data say what is kept.
+    pub fn chooses(self) -> bool {
+        self != Self::Last
+    }
 }
 
 /// What happens when a loss or a parameter stops being finite.
@@ -147,6 +160,7 @@ impl Default for Settings {
             steps: None,
             pace: None,
             l2: 0.0,
+            l2_on_biases: true,
             products: Products::Exact,
             order: Order::Shuffled { seed: 0 },
             augment: None,
@@ -158,6 +172,7 @@ impl Default for Settings {
             evaluation: Evaluate::EachEpoch,
             test_at_end: false,
             keep: Keep::Last,
+            calibrate: false,
             patience: None,
             on_divergence: OnDivergence::Stop,
         }
@@ -295,6 +310,7 @@ impl Settings {
             ("epochs", self.epochs.to_string()),
             ("steps", format!("{:?}", self.steps)),
             ("l2", format!("{:?}", self.l2)),
+            ("l2 on biases", self.l2_on_biases.to_string()),
             ("products", format!("{:?}", self.products)),
             ("augment", format!("{:?}", self.augment)),
             ("mixup", format!("{:?}", self.mixup)),
@@ -304,6 +320,7 @@ impl Settings {
             ("seed", self.seed.to_string()),
             ("order", if let Order::Given(_) = self.order { "given".into() } else { format!("{:?}", self.order) }),
             ("keep", format!("{:?}", self.keep)),
+            ("calibrate", self.calibrate.to_string()),
             ("patience", format!("{:?}", self.patience)),
         ]
     }
@@ -311,7 +328,8 @@ impl Settings {
     /// Settings that need some part of the data have it.
     fn check_parts(&self, parts: &Parts) -> Result<()> {
         let needs_valid = [
-            ("keep", "last where there are no validation data", self.keep == Keep::Best),
+            ("keep", "last where there are no validation data", self.keep.chooses()),
+            ("calibrate", "false where there are no validation data", self.calibrate),
             ("patience", "none where there are no validation data", self.patience.is_some()),
             ("schedule", "another than plateau where there are no validation data", self.schedule.plateau().is_some()),
         ];
@@ -324,6 +342,9 @@ impl Settings {
 
     fn check<T: Real>(&self, model: &Model<T>, dataset: Dataset) -> Result<()> {
         model.check(dataset)?;
+        if self.calibrate {
+            model.check_calibration(dataset)?;
+        }
         let positive = |what: &str, x: f64| match x {
             x if x.is_finite() && x > 0.0 => Ok(()),
             x => Err(Error::value(what, "a finite number above 0", x)),

@@ -255,7 +255,9 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         // The metrics of what is kept, not of what came last.
         let Parts { train, valid, test } = self.parts;
         let mut measured = self.state.measured;
-        let is_stale = kept_epoch != last_epoch || measured == Measured::default();
+        let to_calibrate_by = valid.filter(|_| self.trainer.settings().calibrate);
+        to_calibrate_by.into_iter().for_each(|valid| self.trainer.calibrate(valid));
+        let is_stale = to_calibrate_by.is_some() || kept_epoch != last_epoch || measured == Measured::default();
         if is_stale {
             let with_train = measured.train.is_some() || (valid.is_none() && test.is_none());
             measured.train = with_train.then(|| self.trainer.evaluate_kept(train));
@@ -362,7 +364,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
 
     /// Gives the model the best parameters, if those are kept and there are some; their epoch.
     fn give_kept(&mut self) -> Option<i64> {
-        let is_best = self.trainer.settings().keep == Keep::Best && self.state.has_best();
+        let is_best = self.trainer.settings().keep.chooses() && self.state.has_best();
         is_best.then(|| {
             self.best.give(&mut self.trainer.model.network);
             self.state.best_epoch
@@ -382,7 +384,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         let epoch = self.state.epoch;
         let is_each = self.trainer.settings().evaluation == Evaluate::EachEpoch;
         let chooses = self.parts.valid.is_some()
-            && (self.trainer.settings().keep == Keep::Best
+            && (self.trainer.settings().keep.chooses()
                 || self.trainer.settings().patience.is_some()
                 || self.state.plateau.is_some());
         let mut is_last = self.is_over() || epoch + 1 == self.trainer.settings().epochs;
@@ -432,6 +434,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
     fn choose(&mut self, epoch: i64) {
         let Some(metrics) = self.state.measured.valid else { return };
         let score = match metrics.scores {
+            _ if self.trainer.settings().keep == Keep::LeastLoss => -metrics.loss,
             Scores::Classification { accuracy, .. } | Scores::MultiLabel { accuracy, .. } => accuracy,
             Scores::Regression { rmse, .. } => -rmse,
         };

@@ -10,7 +10,7 @@ use crate::optimizer::OptimizerState;
 use crate::train::batch::Batch;
 use crate::train::{OnDivergence, Settings};
 use crate::workspace::{Pass, first_rows};
-use crate::{Average, Dataset, Metrics, Model, Optimizer, Real, Result, Threads, Workspace};
+use crate::{Average, Dataset, Error, Metrics, Model, Optimizer, Real, Result, Threads, Workspace};
 
 /// A model in training on a data set: what one step needs, laid out once, so that a step allocates nothing.
 #[derive(Debug)]
@@ -63,6 +63,39 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         &self.settings
     }
 
+    /// The model as it is now.
+    pub fn model(&self) -> &Model<T> {
+        self.model
+    }
+
+    /// From the next step on, the penalty is that of this λ: see [`Settings::l2`].
+    pub fn set_l2(&mut self, l2: f64) {
+        self.settings.l2 = l2;
+    }
+
+    /// Ends the training; what its optimiser remembers, for another one of the same network to go on with.
+    pub fn into_optimizer(self) -> OptimizerState<T> {
+        self.optimizer
+    }
+
+    /// Goes on with what the optimiser of another training remembers.
+    ///
+    /// # Errors
+    /// It is of another rule, or of another number of parameters.
+    pub fn set_optimizer(&mut self, optimizer: OptimizerState<T>) -> Result<()> {
+        let [expected, got] = [&self.optimizer, &optimizer].map(OptimizerState::optimizer);
+        if got != expected {
+            return Err(Error::value("optimizer to go on with", format!("{expected:?}"), format!("{got:?}")));
+        }
+        let values = |state: &OptimizerState<T>| state.buffers().map(|(_, values)| values.len()).sum();
+        let [expected, got] = [values(&self.optimizer), values(&optimizer)];
+        if got != expected {
+            return Err(Error::Shape { what: "numbers that the optimizer to go on with remembers", expected, got });
+        }
+        self.optimizer = optimizer;
+        Ok(())
+    }
+
     /// Goes on as after so many steps: dropout, mixup and changes of pictures are functions of their number.
     pub fn set_steps(&mut self, steps: u64) {
         self.steps = steps;
@@ -107,11 +140,15 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
 
     /// l2·Σθ², which no reported loss has.
     fn penalty(&self) -> f64 {
-        let parameters = self.model.network.parameters();
-        match self.settings.l2 {
-            0.0 => 0.0,
-            l2 => l2 * sum_of_pairs(self.workspace.threads(), parameters, parameters, |x, y| x * y),
+        let (network, Settings { l2, l2_on_biases, .. }) = (&self.model.network, &self.settings);
+        if *l2 == 0.0 {
+            return 0.0;
         }
+        let square = |range: Range<usize>| {
+            let parameters = &network.parameters()[range];
+            sum_of_pairs(self.workspace.threads(), parameters, parameters, |x, y| x * y)
+        };
+        l2 * network.penalized(*l2_on_biases).map(square).sum::<f64>()
     }
 
     /// Halves the last step, up to thirty times, until the loss with its penalty, `before` it, falls by a part in 10,000 of
@@ -195,7 +232,8 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
             self.workspace.gradient.copy_from_slice(&self.accumulated);
         }
         if self.settings.l2 != 0.0 {
-            self.model.network.add_l2(&threads, self.settings.l2, &mut self.workspace.gradient);
+            let Settings { l2, l2_on_biases, .. } = self.settings;
+            self.model.network.add_l2(&threads, l2, l2_on_biases, &mut self.workspace.gradient);
         }
         sum / rows.len() as f64
     }
@@ -257,6 +295,14 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         let metrics = self.model.evaluate_in(part, &mut self.workspace);
         self.workspace.compute.products = products;
         metrics
+    }
+
+    /// Gives the model the temperature that suits this part of the data.
+    pub(crate) fn calibrate(&mut self, part: Dataset) {
+        self.workspace.set_pass(Pass::Inference);
+        let products = std::mem::take(&mut self.workspace.compute.products);
+        self.model.calibrate_in(part, &mut self.workspace);
+        self.workspace.compute.products = products;
     }
 
     /// The memory of the last pass.

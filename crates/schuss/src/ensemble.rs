@@ -1,0 +1,83 @@
+//! Several networks that predict together.
+
+use ndarray::ArrayViewMut2;
+
+use crate::activation::sigmoid;
+use crate::workspace::{Workspace, first_rows_mut};
+use crate::{Activation, Error, Loss, Model, Network, Real, Result};
+
+impl<T: Real> Model<T> {
+    /// The model whose prediction is the mean of those of `members` (Breiman 1996, Machine Learning 24): of probabilities
+    /// where they predict some, of numbers otherwise. All but their parameters is that of the first one.
+    ///
+    /// # Errors
+    /// No members; one whose layers, loss, task, scalings or columns are not those of the first one.
+    pub fn ensemble(members: Vec<Self>) -> Result<Self> {
+        let mut members = members.into_iter();
+        let missing = || Error::value("members of an ensemble", "one at least", 0);
+        let mut first = members.next().ok_or_else(missing)?;
+        for (i, member) in members.enumerate() {
+            let fits = member.network.layers() == first.network.layers()
+                && (member.loss, member.task) == (first.loss, first.task)
+                && (&member.scaling, &member.target_scaling) == (&first.scaling, &first.target_scaling)
+                && (&member.schema, &member.class_names) == (&first.schema, &first.class_names);
+            if !fits {
+                let what = format!("member {} of an ensemble (counted from 0)", i + 1);
+                return Err(Error::value(what, "the layers, loss, task, scalings and columns of the first", "others"));
+            }
+            first.others.push(member.network);
+            first.others.extend(member.others);
+        }
+        Ok(first)
+    }
+
+    /// The networks whose predictions are averaged; mostly one.
+    pub fn networks(&self) -> impl ExactSizeIterator<Item = &Network<T>> {
+        // One more than the slice, as a chain cannot say.
+        (0..self.others.len() + 1).map(|i| if i == 0 { &self.network } else { &self.others[i - 1] })
+    }
+
+    /// Runs the batch in `workspace` through all networks; the output there is then that of a network which predicts the
+    /// mean.
+    pub(crate) fn forward_input(&self, workspace: &mut Workspace<T>, sum: &mut Vec<T>) {
+        if self.others.is_empty() {
+            self.network.forward_input(workspace);
+            return;
+        }
+        sum.clear();
+        sum.resize(workspace.rows * self.network.outputs(), T::ZERO);
+        for network in self.networks() {
+            network.forward_input(workspace);
+            self.add_predicted(workspace.output().as_slice().unwrap_or_default(), sum);
+        }
+        let rows = workspace.rows;
+        let last = workspace.layers.last_mut().expect("a network has a layer");
+        let (z, a) = (first_rows_mut(&mut last.z, rows), first_rows_mut(&mut last.a, rows));
+        self.write_mean(sum, z, a);
+    }
+
+    /// Adds what an output says: a probability, a rate, a number.
+    pub(crate) fn add_predicted(&self, output: &[T], sum: &mut [T]) {
+        let predicted = |a: T| match self.loss {
+            Loss::BinaryCrossEntropy => sigmoid(a),
+            Loss::Poisson => a.exp(),
+            _ => a,
+        };
+        sum.iter_mut().zip(output).for_each(|(sum, &a)| *sum += predicted(a));
+    }
+
+    /// Overwrites an output, and the logits where they are kept, with what says the mean of such a sum.
+    pub(crate) fn write_mean(&self, sum: &[T], mut z: ArrayViewMut2<T>, mut a: ArrayViewMut2<T>) {
+        let share = T::from_f64(1.0 / (1 + self.others.len()) as f64);
+        let said = |mean: T| match self.loss {
+            Loss::BinaryCrossEntropy => mean.ln() - (T::ONE - mean).ln(),
+            Loss::Poisson => mean.ln(),
+            _ => mean,
+        };
+        a.iter_mut().zip(sum).for_each(|(a, &sum)| *a = said(sum * share));
+        if let Activation::Softmax { .. } = self.network.last_activation() {
+            // Logits of these probabilities.
+            z.iter_mut().zip(sum).for_each(|(z, &sum)| *z = (sum * share).ln());
+        }
+    }
+}
