@@ -105,7 +105,7 @@ struct Case<'a> {
     inputs: Inputs,
     norm: Option<NormKind>,
     dropout: f64,
-    /// Whether it is the network for tables of these sizes ([`RealMlp`]), which has norm and dropout of its own.
+    /// Whether it is the network for tables of these sizes ([`RealMlp`]), whose activations and dropout are its own.
     is_real_mlp: bool,
 }
 
