@@ -1,7 +1,7 @@
 //! What a model is compared with: the prediction that needs no features, and a linear model.
 
 use ndarray::{Array2, ArrayView1, Axis};
-use schuss::{Control, Dataset, Evaluation, Model, Parts, Real, Targets, Task, Threads};
+use schuss::{Control, Dataset, Evaluation, Loss, Model, Parts, Real, Targets, Task, Threads};
 use schuss_data::Data;
 use schuss_report::schema::{Baseline, Better};
 use schuss_report::{difference, metric};
@@ -11,10 +11,22 @@ use crate::options::Options;
 use crate::plan::{Plan, task_name};
 use crate::values::Hidden;
 
-/// The prediction that needs no features: how often each class or label is there in `train`, the mean of each number.
-fn constant<'d>(train: Dataset, test: Dataset<'d>, task: Task) -> Result<Evaluation<'d>> {
+/// The prediction that needs no features, and makes the main measure of such a loss best on `train`: how often each class or
+/// label is there, of each number the mean, the median of the loss `mae`, the quantiles of `quantile`.
+fn constant<'d>(train: Dataset, test: Dataset<'d>, task: Task, loss: Loss) -> Result<Evaluation<'d>> {
     let weight = |row: usize| train.weights().map_or(1.0, |weights| weights[row]);
     let total: f64 = (0..train.rows()).map(weight).sum();
+    // The least value that so large a share of the rows does not exceed.
+    let quantile = |column: ArrayView1<f64>, level: f64| {
+        let mut rows: Vec<usize> = (0..column.len()).collect();
+        rows.sort_unstable_by(|&a, &b| column[a].total_cmp(&column[b]));
+        let mut below = 0.0;
+        let reaches = |row: &&usize| {
+            below += weight(**row);
+            below >= level * total
+        };
+        rows.iter().find(reaches).or(rows.last()).map_or(0.0, |&row| column[row])
+    };
     let prediction: Vec<f64> = match (train.targets(), task) {
         (Targets::Classes { labels, .. }, Task::Classification { classes }) => {
             let mut shares = vec![0.0; classes];
@@ -26,26 +38,41 @@ fn constant<'d>(train: Dataset, test: Dataset<'d>, task: Task) -> Result<Evaluat
             let mean = |column: ArrayView1<f64>| {
                 column.iter().enumerate().map(|(row, y)| weight(row) * y).sum::<f64>() / total
             };
-            values.columns().into_iter().map(mean).collect()
+            let of_column = |column: ArrayView1<f64>| match (task, loss) {
+                (Task::Regression, Loss::Mae) => vec![quantile(column, 0.5)],
+                (_, Loss::Quantile(levels)) => levels.levels().iter().map(|&level| quantile(column, level)).collect(),
+                _ => vec![mean(column)],
+            };
+            values.columns().into_iter().flat_map(of_column).collect()
         }
     };
     let predictions = ArrayView1::from(&prediction).insert_axis(Axis(0));
     let predictions = predictions.broadcast((test.rows(), prediction.len())).map(|rows| rows.to_owned());
     let predictions = predictions.unwrap_or_else(|| Array2::zeros((test.rows(), 0)));
-    Evaluation::of_predictions(task, task != Task::Regression, predictions, test).map_err(Failure::from)
+    let evaluation = match (task, loss) {
+        (_, Loss::Quantile(levels)) => Evaluation::of_quantiles(levels, predictions, test),
+        (Task::Regression, Loss::Mae) => Evaluation::of_medians(predictions, test),
+        _ => Evaluation::of_predictions(task, task != Task::Regression, predictions, test),
+    };
+    evaluation.map_err(Failure::from)
 }
 
-/// What [`constant`] is called.
-fn constant_name(task: Task) -> &'static str {
-    match task {
-        Task::Classification { .. } => "majority class",
-        Task::MultiLabel { .. } => "shares of the labels",
-        Task::Regression => "mean",
+/// What [`constant`] is called, and what it does in words.
+pub fn constant_name(task: Task, loss: Loss) -> (&'static str, &'static str) {
+    match (task, loss) {
+        (Task::Classification { .. }, _) => ("majority class", "always answering the most frequent class"),
+        (Task::MultiLabel { .. }, _) => ("shares of the labels", "answering by each label's share"),
+        (Task::Regression, Loss::Quantile(_)) => {
+            ("quantiles", "always answering the quantiles of the training targets")
+        }
+        (Task::Regression, Loss::Mae) => ("median", "always answering the median"),
+        (Task::Regression, _) => ("mean", "always answering the mean"),
     }
 }
 
-/// The linear model that `schuss train --hidden none` makes of the same data, the rest of its settings chosen to fit them.
-fn linear<T: Real>(data: &Data, task: Task, options: &Options, threads: &Threads) -> Result<Model<T>> {
+/// The linear model that `schuss train --hidden none` makes of the same data, of numbers with the same loss, the rest of its
+/// settings chosen to fit them.
+fn linear<T: Real>(data: &Data, task: Task, loss: Loss, options: &Options, threads: &Threads) -> Result<Model<T>> {
     // The inputs of a table need one that can embed them.
     let rows = data.train.targets.view().rows().max(1);
     let of_table = |value: &str| data.schema.as_ref().map(|_| value.to_string());
@@ -55,6 +82,7 @@ fn linear<T: Real>(data: &Data, task: Task, options: &Options, threads: &Threads
         valid: of_table("0"),
         epochs: data.schema.as_ref().map(|_| (600_000 / rows).clamp(8, 100)),
         task: Some(task_name(task).into()),
+        loss: (task == Task::Regression).then(|| loss.to_string()),
         hidden: Some(Hidden(Vec::new())),
         precision: Some(if T::NAME == "f64" { "f64" } else { "f32" }.into()),
         evaluate: Some("at-end".into()),
@@ -78,10 +106,10 @@ pub fn beside<T: Real>(
     with_linear: bool,
     threads: &Threads,
 ) -> Result<Vec<Baseline>> {
-    let constant = constant(data.train.dataset()?, dataset, model.task)?;
-    let mut found = vec![baseline(constant_name(model.task), &constant, evaluation, threads)?];
+    let constant = constant(data.train.dataset()?, dataset, model.task, model.loss)?;
+    let mut found = vec![baseline(constant_name(model.task, model.loss).0, &constant, evaluation, threads)?];
     if with_linear && model.network.sizes().len() > 2 {
-        match linear::<T>(data, model.task, options, threads) {
+        match linear::<T>(data, model.task, model.loss, options, threads) {
             Ok(linear) => {
                 let linear = Evaluation::new(&linear, dataset, threads)?;
                 found.push(baseline("linear model", &linear, evaluation, threads)?);
@@ -92,11 +120,13 @@ pub fn beside<T: Real>(
     Ok(found)
 }
 
-/// A baseline beside the model.
+/// A baseline beside the model: all its metrics, the main one with its interval.
 fn baseline(name: &str, other: &Evaluation, model: &Evaluation, threads: &Threads) -> Result<Baseline> {
+    let mut measures = other.values();
+    measures[0] = other.main();
     Ok(Baseline {
         name: name.into(),
-        metrics: vec![metric(&other.main())],
+        metrics: measures.iter().map(metric).collect(),
         difference: Some(difference(&model.difference(other, threads)?)),
     })
 }

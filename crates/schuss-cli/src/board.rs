@@ -17,12 +17,14 @@ pub struct Board {
 }
 
 impl Board {
-    /// A file in this folder, with the settings of the run.
-    pub fn create(path: &Path, plan: &Plan) -> Result<Self> {
+    /// A file in this folder, with the settings of the run; of one that goes on with an epoch, what other files have of
+    /// that and later ones counts no more.
+    pub fn create(path: &Path, plan: &Plan, goes_on: Option<i64>) -> Result<Self> {
         let events = EventWriter::create(path, now()).map_err(|error| failed(path, &error))?;
         let mut board = Self { path: path.into(), events };
         let settings = plan.options.in_words();
         board.write(|events| {
+            goes_on.map_or(Ok(()), |epoch| events.go_on(epoch, now()))?;
             let rows: String = settings.iter().map(|(name, value)| format!("| `{name}` | `{value}` |\n")).collect();
             events.text("settings", 0, now(), &format!("| setting | value |\n|---|---|\n{rows}"))?;
             events.settings(now(), settings.iter().map(|(name, value)| (name.as_str(), setting(value))))
@@ -43,6 +45,11 @@ impl Board {
             }
             Ok(())
         })
+    }
+
+    /// η of the last step of an epoch.
+    pub fn learning_rate(&mut self, epoch: i64, rate: f64) -> Result<()> {
+        self.write(|events| events.scalar("learning_rate", epoch, now(), rate))
     }
 
     /// The histograms after an epoch.

@@ -57,7 +57,7 @@ impl Plan {
             options,
         };
         if plan.real_mlp().is_some() {
-            plan.choose_real_mlp()?;
+            plan.choose_real_mlp(features.rows())?;
         }
         plan.choose_network(features)?;
         plan.choose_training(features.rows())?;
@@ -86,8 +86,9 @@ impl Plan {
     }
 
     /// What RealMLP has in place of what other networks have; see [`RealMlp`].
-    fn choose_real_mlp(&mut self) -> Result<()> {
+    fn choose_real_mlp(&mut self, rows: usize) -> Result<()> {
         let Some(real_mlp) = self.real_mlp() else { return Ok(()) };
+        let members = self.members();
         let options = &mut self.options;
         let preset = options.preset.get_or_insert_with(|| "td".into()).clone();
         let of_plain = [
@@ -120,15 +121,17 @@ impl Plan {
         options.schedule.get_or_insert_with(|| settings.schedule.to_string());
         options.batch_size.get_or_insert(settings.batch_size);
         if !is_timed && options.steps.is_none() {
-            options.epochs.get_or_insert(settings.epochs);
+            let steps = rows.div_ceil(options.batch_size.unwrap_or(settings.batch_size));
+            options.epochs.get_or_insert(if members == 1 { settings.epochs } else { epochs_of_member(steps) });
         }
         if options.keep.is_none() && options.valid.as_deref() != Some("0") {
             options.keep = Some("least-loss".into());
         }
         options.evaluate.get_or_insert_with(|| "at-end".into());
         self.reasons.push(format!(
-            "preset {preset}: {}, {} epochs at most",
+            "preset {preset}: {}{}, {} epochs",
             if preset == "small" { "RealMLP-TD-S" } else { "RealMLP-TD" },
+            if members > 1 { format!(", {members} networks chosen by a part of the rows each") } else { String::new() },
             options.epochs.unwrap_or_default()
         ));
         Ok(())
@@ -548,6 +551,13 @@ impl Plan {
             }
         }
     }
+}
+
+/// Epochs of each network of an ensemble, of so many steps: fewer than those of a network alone, since what one learns too
+/// much or too little the others make up for, but enough steps to learn.
+fn epochs_of_member(steps: usize) -> usize {
+    const ENOUGH_STEPS: usize = 1200;
+    (ENOUGH_STEPS / steps).clamp(40, 160)
 }
 
 /// A task as `--task` has it.

@@ -24,6 +24,13 @@ pub fn bar(examples: Option<u64>) -> ProgressBar {
     bar
 }
 
+/// What is waited for, said on standard error only if that is a terminal.
+pub fn waiting(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(what);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
 /// A rate in three digits.
 fn short(rate: f64) -> String {
     match rate {

@@ -1,10 +1,12 @@
 //! The report of a run: what was measured of its model, said in words and as a page.
 
+use std::path::Path;
+
 use schuss::metrics::Measure;
-use schuss::{Evaluation, Features, Layer, Loss, Model, Real, Targets, Task, Threads, leaks};
+use schuss::{Dataset, Evaluation, Features, Layer, Loss, Model, Real, Targets, Task, Threads, leaks};
 use schuss_data::{Data, Examples};
 use schuss_report::schema::{Baseline, Report, Run, Setting};
-use schuss_report::{distributions, done, first_layer, history, html, speed};
+use schuss_report::{distributions, done, first_layer, history, html, metrics_of, schema, speed};
 use serde_json::Value;
 
 use crate::baselines;
@@ -13,6 +15,8 @@ use crate::options::Options;
 
 /// A linear model is trained for a run's report up to so many weights times rows: some milliseconds.
 const LINEAR_WORK: usize = 5_000_000;
+/// Rows that a model is not judged by are measured in full up to so much work: some ten milliseconds.
+const OTHER_WORK: usize = 2_000_000_000;
 
 /// A run that is over, and what it is judged by.
 pub struct Subject<'a, 'd, T> {
@@ -54,7 +58,8 @@ pub fn findings<'d, T: Real>(subject: &Subject<'_, 'd, T>) -> Result<Findings<'d
     let (train, dataset) = (data.train.dataset()?, examples.dataset()?);
     let evaluation = Evaluation::new(model, dataset, threads)?;
     let measures = evaluation.measures(threads);
-    let mut warnings: Vec<String> = problem.iter().cloned().chain(warnings(data)?).collect();
+    let doubts = warnings(data, &format!("{part} row"), dataset, &model.class_names)?;
+    let mut warnings: Vec<String> = problem.iter().cloned().chain(doubts).collect();
     // Whoever has a deadline has no time for another model.
     let work = train.rows() * train.features().columns() * model.network.outputs();
     let with_linear = work <= LINEAR_WORK && options.time.is_none();
@@ -75,22 +80,56 @@ pub fn findings<'d, T: Real>(subject: &Subject<'_, 'd, T>) -> Result<Findings<'d
     // Said only where it is not the last one.
     let last_epoch = history.epochs.last().map(|epoch| epoch.epoch);
     history.kept_epoch = history.kept_epoch.filter(|kept| Some(*kept) != last_epoch);
+    let mut evaluations = vec![schuss_report::evaluation(part, model, &evaluation, &measures, dataset, &[])];
+    evaluations.extend(others(subject, part, &measures[0])?);
+    let config = Path::new(name).join("config.toml");
+    let config = std::path::absolute(&config).unwrap_or(config);
     let run = Run {
         name: name.into(),
         summary: summary(subject, part, &measures, &baselines),
         warnings,
         facts: facts(subject),
         history,
-        evaluations: vec![schuss_report::evaluation(part, model, &evaluation, &measures, dataset, &[])],
+        evaluations,
         baselines,
         first_layer: first_layer(model, &[]),
         distributions: distributions(details),
         speed: speed(lines, &machine),
         settings: settings.collect(),
-        command: format!("schuss train --config {}", quoted(&format!("{name}/config.toml"))),
+        command: format!("schuss train --config {}", quoted(&config.display().to_string())),
         weights_sha256: model.weights_sha256(),
     };
     Ok(Findings { evaluation, run, part, measures })
+}
+
+/// The metrics of the parts that the model is not judged by, without intervals; of many rows what the run measured of them,
+/// the main one.
+fn others<T: Real>(subject: &Subject<T>, judged: &str, main: &Measure) -> Result<Vec<schema::Evaluation>> {
+    let Subject { data, model, lines, threads, .. } = *subject;
+    let mut evaluations = Vec::new();
+    let parts = [("training", "", Some(&data.train)), ("validation", "_valid", data.valid.as_ref())];
+    for (part, suffix, examples) in parts.into_iter().filter(|(part, ..)| *part != judged) {
+        let Some(examples) = examples else { continue };
+        let dataset = examples.dataset()?;
+        // Predictions, then the order of the rows by each of them.
+        let work = model.network.parameters().len() + 6000 * model.network.outputs();
+        let of_run = |done: &Value| {
+            let key = if main.key == "accuracy" { "acc" } else { main.key };
+            done[format!("{key}{suffix}")].as_f64().map(|value| Measure {
+                value: Some(value),
+                interval: None,
+                ..main.clone()
+            })
+        };
+        let measures = match dataset.rows().saturating_mul(work) {
+            ..=OTHER_WORK => Evaluation::new(model, dataset, threads)?.values(),
+            _ => done(lines).and_then(of_run).into_iter().collect(),
+        };
+        if !measures.is_empty() {
+            evaluations.push(metrics_of(part, dataset.rows(), &measures));
+        }
+    }
+    Ok(evaluations)
 }
 
 /// The page of one run.
@@ -113,10 +152,30 @@ pub fn made() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// What makes the figures of these data doubtful.
-pub fn warnings(data: &Data) -> Result<Vec<String>> {
+/// What makes the figures of `judged`, each of them such a row of the data, doubtful.
+pub fn warnings(data: &Data, row: &str, judged: Dataset, class_names: &[String]) -> Result<Vec<String>> {
+    /// Of fewer rows, most metrics have no interval.
+    const FEW: usize = 10;
     let train = data.train.dataset()?;
     let mut warnings = Vec::new();
+    let rows = counted(judged.rows(), row);
+    match judged.targets() {
+        Targets::Classes { labels: &[first, second, ref rest @ ..], .. }
+            if first == second && rest.iter().all(|label| *label == first) =>
+        {
+            let class = class_names.get(first as usize).cloned().unwrap_or_else(|| first.to_string());
+            warnings.push(format!(
+                "All {rows} are of class {class}: they do not show how well it is told apart from others, and some metrics are \
+                 not defined."
+            ));
+        }
+        _ => {}
+    }
+    if judged.rows() < FEW {
+        warnings.push(format!(
+            "The figures are those of {rows} only: so few say little, and most metrics have no interval."
+        ));
+    }
     for (part, examples) in [("test", &data.test), ("validation", &data.valid)] {
         let Some(examples) = examples else { continue };
         let rows = examples.dataset()?.rows();
@@ -124,8 +183,10 @@ pub fn warnings(data: &Data) -> Result<Vec<String>> {
         if shared > 0 {
             let share = 100.0 * shared as f64 / rows as f64;
             warnings.push(format!(
-                "{shared} of the {rows} {part} rows ({share:.1} %) stand in the training data, too, value by value: figures of \
-                 the {part} rows look better than they are."
+                "{shared} of the {} ({share:.1} %) {} in the training data, too, value by value: figures of the {part} rows \
+                 look better than they are.",
+                counted(rows, &format!("{part} row")),
+                if shared == 1 { "stands" } else { "stand" }
             ));
         }
     }
@@ -155,9 +216,10 @@ fn summary<T: Real>(subject: &Subject<T>, part: &str, measures: &[Measure], base
     let Subject { data, model, lines, .. } = *subject;
     let network = &model.network;
     let sizes: Vec<_> = network.sizes().iter().map(usize::to_string).collect();
+    let rows = data.train.targets.view().rows();
     let examples = match model.example_shape[..] {
-        [height, width] | [height, width, _] => format!("pictures of {height} x {width} pixels"),
-        _ => format!("rows of {} columns", network.inputs()),
+        [height, width] | [height, width, _] => format!("{} of {height} x {width} pixels", noun(rows, "picture")),
+        _ => format!("{} of {}", noun(rows, "row"), counted(network.inputs(), "column")),
     };
     let learned = match model.task {
         Task::Classification { classes } => format!("to tell {classes} classes apart"),
@@ -169,35 +231,29 @@ fn summary<T: Real>(subject: &Subject<T>, part: &str, measures: &[Measure], base
         "A network of {} ({} parameters) learned {learned} from {} training {examples} of {}.",
         sizes.join("-"),
         grouped(network.parameters().len()),
-        grouped(data.train.targets.view().rows()),
+        grouped(rows),
         data.name,
     )];
     if let Some(done) = done(lines) {
-        let steps = grouped(done["steps"].as_u64().unwrap_or(0) as usize);
+        let steps = done["steps"].as_u64().unwrap_or(0) as usize;
+        let steps = format!("{} {}", grouped(steps), noun(steps, "step"));
         let seconds = done["train_seconds"].as_f64().unwrap_or(0.0);
         let share = done["speed"]["share_of_peak"].as_f64();
         let share = share.map_or(String::new(), |share| format!(", at {:.0} % of the machine's peak", 100.0 * share));
         let ended = if done["interrupted"] == true { ", and was interrupted" } else { "" };
-        sentences.push(format!("It took {steps} steps in {seconds:.2} s{share}{ended}."));
+        sentences.push(format!("It took {steps} in {seconds:.2} s{share}{ended}."));
     }
     if let Some(main) = measures.first() {
-        let rows = grouped(judged(data).1.targets.view().rows());
+        let rows = judged(data).1.targets.view().rows();
         let seen = match part {
             "training" => "the same rows that it learned from".into(),
-            _ => format!("{rows} {part} rows, which it did not learn from"),
+            _ => format!("{} {part} {}, which it did not learn from", grouped(rows), noun(rows, "row")),
         };
         let mut sentence = format!("On {seen}, its {} is {}", main.name, amount(main));
         if let Some(baseline) = baselines.first() {
             let value = baseline.metrics.iter().find(|metric| metric.key == main.key).and_then(|metric| metric.value);
             let value = value.map_or("none".into(), |value| plain(value, main));
-            sentence += &format!(
-                "; {} has {value}",
-                match model.task {
-                    Task::Classification { .. } => "always answering the most frequent class",
-                    Task::MultiLabel { .. } => "answering by each label's share",
-                    Task::Regression => "always answering the mean",
-                }
-            );
+            sentence += &format!("; {} has {value}", baselines::constant_name(model.task, model.loss).1);
         }
         sentences.push(sentence + ".");
     }
@@ -228,6 +284,16 @@ pub fn amount(measure: &Measure) -> String {
         Some(interval) => format!("{value} (95 %: {} to {})", number(interval.low), number(interval.high)),
         None => value,
     }
+}
+
+/// `1 test row`, `360 test rows`.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {}", noun(count, what))
+}
+
+/// One `what`, or more of them.
+fn noun(count: usize, what: &str) -> String {
+    if count == 1 { what.into() } else { format!("{what}s") }
 }
 
 /// Thousands apart.

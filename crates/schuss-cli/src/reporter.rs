@@ -15,7 +15,7 @@ use crate::events::say;
 use crate::meter::{Clocked, Spent, describe, parts};
 use crate::plan::Plan;
 use crate::progress;
-use crate::report::{Findings, amount, plain};
+use crate::report::{Findings, amount, counted, plain};
 
 /// Tells of a run.
 pub struct Reporter<'a> {
@@ -131,8 +131,8 @@ impl<'a> Reporter<'a> {
 
     fn say_start<T: Real>(&self, model: &Model<T>, train: usize, test: Option<usize>) {
         let origin = if self.data.test_is_split { "a fixed 20 % of the rows, split off" } else { "the data's own" };
-        let test = test.map_or("no test rows".into(), |rows| format!("{rows} test rows ({origin})"));
-        say!("{}: {train} training rows, {test}", self.data.name);
+        let test = test.map_or("no test rows".into(), |rows| format!("{} ({origin})", counted(rows, "test row")));
+        say!("{}: {}, {test}", self.data.name, counted(train, "training row"));
         let sizes: Vec<_> = model.network.sizes().iter().map(usize::to_string).collect();
         say!(
             "network {}: {} parameters, {}, {}, loss {}",
@@ -272,7 +272,8 @@ impl<'a> Reporter<'a> {
         if self.json {
             return events::print(done);
         }
-        say!("trained in {:.2} s, {} steps: {speed}", self.train_seconds, summary.steps);
+        let steps = counted(summary.steps as usize, "step");
+        say!("trained in {:.2} s, {steps}: {speed}", self.train_seconds);
         if done.get("kept_epoch").is_some() {
             let is_best = self.plan.options.keep.as_deref().is_some_and(|keep| keep != "last");
             let reason = if is_best { "the best by validation" } else { "the last with finite numbers" };
@@ -321,7 +322,7 @@ impl<'a> Reporter<'a> {
 /// How good the model is, beside what it is compared with.
 fn say_findings(findings: &Findings) {
     let seen = if findings.part == "training" { "learned from" } else { "not learned from" };
-    say!("{} {} rows, {seen}:", findings.evaluation.rows(), findings.part);
+    say!("{}, {seen}:", counted(findings.evaluation.rows(), &format!("{} row", findings.part)));
     for measure in findings.measures.iter().filter(|measure| MEASURES.contains(&measure.key)) {
         say!("  {:<18} {}", measure.name, amount(measure));
     }
@@ -339,6 +340,9 @@ fn score(metrics: Metrics) -> String {
         Scores::MultiLabel { accuracy, exact, .. } => {
             format!("accuracy {:.2} % of the labels, {:.2} % of the rows", 100.0 * accuracy, 100.0 * exact)
         }
-        Scores::Regression { rmse, mae, r2 } => format!("rmse {rmse:.4}, mae {mae:.4}, R² {r2:.4}"),
+        Scores::Regression { rmse, mae, r2 } => {
+            let r2 = if r2.is_nan() { "not defined".into() } else { format!("{r2:.4}") };
+            format!("rmse {rmse:.4}, mae {mae:.4}, R² {r2}")
+        }
     }
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::failure::{Failure, Result};
 use crate::options::Options;
+use crate::report::counted;
 
 const MODEL: &str = "model.safetensors";
 const METRICS: &str = "metrics.jsonl";
@@ -140,7 +141,8 @@ impl RunFolder {
             Err(error) => return Err(Failure::io("read", &state, error)),
         };
         let is_over = |line: &Value| line["event"] == "done" && line["interrupted"] != true;
-        let done = Self::metrics_of(&path)?.pop().filter(|line| is_over(line) && path.join(MODEL).is_file());
+        let lines = json_lines(&read_text(&path.join(METRICS))?);
+        let done = lines.into_iter().flatten().next_back().filter(|line| is_over(line) && path.join(MODEL).is_file());
         let [lines, details] = checkpoint.as_ref().map_or([0, 0], |(head, _)| [head.lines, head.details]);
         let [metrics, details] =
             [(METRICS, lines), (DETAILS, details)].map(|(name, n)| Log::resume(path.join(name), n));
@@ -165,12 +167,20 @@ impl RunFolder {
 
     /// The lines of its metrics.
     pub fn metrics_of(path: &Path) -> Result<Vec<Value>> {
-        Ok(json_lines(&read_text(&path.join(METRICS))?))
+        lines_of(&path.join(METRICS))
     }
 
     /// The lines of its details.
     pub fn details_of(path: &Path) -> Result<Vec<Value>> {
-        Ok(json_lines(&read_text(&path.join(DETAILS))?))
+        lines_of(&path.join(DETAILS))
+    }
+
+    /// The epoch of which nothing is recorded yet.
+    pub fn next_epoch(&self) -> Result<i64> {
+        let lines = [Self::metrics_of(&self.path)?, Self::details_of(&self.path)?].concat();
+        // Of several networks, the first stands for all.
+        let of_first = lines.iter().filter(|line| line["member"].as_u64().unwrap_or(0) == 0);
+        Ok(of_first.filter_map(|line| line["epoch"].as_i64()).max().map_or(-1, |epoch| epoch + 1))
     }
 
     /// The last event of a run that is over.
@@ -285,9 +295,21 @@ fn read_text(path: &Path) -> Result<String> {
     }
 }
 
-/// The objects of such a file; a line that was cut short is none.
-fn json_lines(text: &str) -> Vec<Value> {
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+/// The objects of a log; says which lines are none, as if cut short or overwritten.
+fn lines_of(path: &Path) -> Result<Vec<Value>> {
+    let lines = json_lines(&read_text(path)?);
+    let damaged: Vec<String> =
+        (1..).zip(&lines).filter(|(_, line)| line.is_none()).map(|(i, _)| i.to_string()).collect();
+    if !damaged.is_empty() {
+        let (what, first) =
+            (counted(damaged.len(), "line"), damaged.iter().take(5).cloned().collect::<Vec<_>>().join(", "));
+        eprintln!("note: {}: left out {what} that can't be read: {first}", path.display());
+    }
+    Ok(lines.into_iter().flatten().collect())
+}
+
+fn json_lines(text: &str) -> Vec<Option<Value>> {
+    text.lines().map(|line| serde_json::from_str(line).ok().filter(Value::is_object)).collect()
 }
 
 /// Removes what a run that was killed while it wrote has left; that this is possible does not matter.

@@ -20,10 +20,11 @@ def main(run, board):
     compared = 0
     for name in names:
         curve, _, part = name.partition("_")
-        scalars = {scalar.step: scalar.value for scalar in events.Scalars(f"{curve}/{part or 'train'}")}
+        points = events.Scalars(f"{curve}/{part or 'train'}")
+        scalars = {scalar.step: scalar.value for scalar in points}
         expected = {line["epoch"]: line[name] for line in epochs}
         # TensorBoard keeps single precision.
-        same = scalars.keys() == expected.keys() and all(
+        same = len(points) == len(expected) and scalars.keys() == expected.keys() and all(
             math.isclose(scalars[epoch], expected[epoch], rel_tol=1e-6, abs_tol=1e-30) for epoch in expected
         )
         if not same:

@@ -260,3 +260,45 @@ fn what_is_made_of_a_table_is_said() {
     let output = room.schuss("evaluate run classes.csv");
     assert!(output.code == Some(1) && output.stderr.contains("expected one of the classes"), "{}", output.stderr);
 }
+
+/// Sets and intervals hold the truth about as often as they say.
+#[test]
+fn coverage_is_what_was_asked_for() {
+    let room = Room::new();
+    room.write("train.csv", csv(0..2000, &PLAIN));
+    room.write("test.csv", csv(2000..3000, &PLAIN));
+    let truth = |column: &str| -> Vec<String> {
+        (2000..3000).map(|i| row(i).into_iter().find(|(name, _)| *name == column).unwrap().1).collect()
+    };
+    for (target, more, columns) in
+        [("price", "--ignore class", "prediction,low,high"), ("class", "--ignore price,size", "probability_dear,set")]
+    {
+        let train = format!(
+            "train train.csv --target {target} {more} --test test.csv --out run --bag 1 --epochs 20 --no-report"
+        );
+        room.schuss(&train).ok();
+        let out = room.schuss("predict run test.csv --coverage 0.9").ok().stdout;
+        assert!(out.lines().next().unwrap().ends_with(columns), "{out}");
+        let is_covered = |(line, truth): (&str, &String)| {
+            let fields: Vec<&str> = line.splitn(4, ',').collect();
+            match target {
+                "price" => {
+                    let [low, high, truth] = [fields[1], fields[2], truth].map(|text| text.parse::<f64>().unwrap());
+                    (low..=high).contains(&truth)
+                }
+                _ => fields[3].contains(truth.as_str()),
+            }
+        };
+        let covered = out.lines().skip(1).zip(&truth(target)).filter(|pair| is_covered(*pair)).count();
+        assert!((870..=950).contains(&covered), "{target}: {covered} of 1000");
+        std::fs::remove_dir_all(room.path("run")).unwrap();
+    }
+    let output = room.schuss("predict run test.csv --coverage 1.5");
+    assert!(output.code == Some(2) && output.stderr.contains("--coverage"), "{}", output.stderr);
+    room.schuss("train train.csv --target price --valid 0 --out blind --epochs 1 --no-report").ok();
+    let output = room.schuss("predict blind test.csv --coverage 0.9");
+    assert!(output.code == Some(1) && output.stderr.contains("without validation rows"), "{}", output.stderr);
+    room.schuss("train train.csv --target price --valid 0.01 --bag 1 --out few --epochs 1 --no-report").ok();
+    let output = room.schuss("predict few test.csv --coverage 0.99");
+    assert!(output.code == Some(1) && output.stderr.contains("validation rows can say"), "{}", output.stderr);
+}

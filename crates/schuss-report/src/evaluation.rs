@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayView1};
 use schuss::metrics::{self, Measure};
 use schuss::{Dataset, Features, Loss, Model, Real, Targets, Task, argmax};
 
-use crate::layers::column_name;
+use crate::layers::{column_name, strongest_columns};
 use crate::schema::{
     Better, Calibration, CalibrationBin, ClassRow, Confusion, Curve, Difference, Evaluation, Histogram, Metric,
     Mistake, Picture, Residuals, finite,
@@ -48,7 +48,8 @@ pub fn evaluation<'d, T: Real>(
         Task::MultiLabel { labels } => labels,
         Task::Regression => 0,
     };
-    let curves = |curve: &dyn Fn(usize) -> Option<metrics::Curve>| -> Option<Vec<Curve>> {
+    let all_curves: Vec<_> = (0..classes).map(|class| evaluation.curves(class)).collect();
+    let curves = |kind: usize| -> Option<Vec<Curve>> {
         // One of two classes says it all.
         let of = match model.task {
             Task::Classification { classes: 2 } => 1..2,
@@ -56,9 +57,9 @@ pub fn evaluation<'d, T: Real>(
             _ => 0..classes,
         };
         let named = |class: usize| {
-            let metrics::Curve { points, area } = curve(class)?;
-            let points = metrics::thin(&points, MOST_POINTS).into_iter().map(|point| point.map(rounded)).collect();
-            Some(Curve { name: subject.class(class), area, points })
+            let metrics::Curve { points, area } = &all_curves[class].as_ref()?[kind];
+            let points = metrics::thin(points, MOST_POINTS).into_iter().map(|point| point.map(rounded)).collect();
+            Some(Curve { name: subject.class(class), area: *area, points })
         };
         let curves: Vec<_> = of.filter_map(named).collect();
         (!curves.is_empty()).then_some(curves)
@@ -73,17 +74,23 @@ pub fn evaluation<'d, T: Real>(
             precision: finite(scores.precision),
             recall: finite(scores.recall),
             f1: finite(scores.f1),
-            roc_auc: evaluation.roc(class).and_then(|curve| curve.area),
+            roc_auc: all_curves[class].as_ref().and_then(|[roc, _]| roc.area),
         }
     };
+    let is_table = !matches!(model.example_shape[..], [_, _] | [_, _, 1 | 3]);
+    let columns = dataset.features().columns();
+    let (shown, note) = match strongest_columns(model, MOST_VALUES) {
+        _ if !is_table || columns <= MOST_VALUES => ((0..columns).collect(), String::new()),
+        Some(strongest) => {
+            (strongest, format!("Of {columns} columns, the {MOST_VALUES} that the first layer weighs most."))
+        }
+        None => ((0..MOST_VALUES).collect(), format!("Of {columns} columns, the first {MOST_VALUES}.")),
+    };
     Evaluation {
-        part: part.into(),
-        rows: dataset.rows(),
         interval:
             "Intervals hold the true value in 95 % of all cases: Wilson's for shares of rows, else from resampled \
                    rows (bootstrap)."
                 .into(),
-        metrics: measures.iter().map(metric).collect(),
         classes: evaluation.hits().map(|hits| hits.into_iter().enumerate().map(class_row).collect()),
         confusion: confusion.map(|confusion| Confusion {
             names,
@@ -93,11 +100,18 @@ pub fn evaluation<'d, T: Real>(
             error: finite(error),
             bins: bins.iter().map(calibration_bin).collect(),
         }),
-        roc: curves(&|class| evaluation.roc(class)),
-        precision_recall: curves(&|class| evaluation.precision_recall(class)),
+        roc: curves(0),
+        precision_recall: curves(1),
         residuals: subject.residuals(),
-        mistakes: evaluation.mistakes(MOST_MISTAKES).into_iter().map(|row| subject.mistake(row)).collect(),
+        mistakes: evaluation.mistakes(MOST_MISTAKES).into_iter().map(|row| subject.mistake(row, &shown)).collect(),
+        mistakes_note: note,
+        ..metrics_of(part, dataset.rows(), measures)
     }
+}
+
+/// Metrics of a part of the data, and nothing else of it.
+pub fn metrics_of(part: &str, rows: usize, measures: &[Measure]) -> Evaluation {
+    Evaluation { part: part.into(), rows, metrics: measures.iter().map(metric).collect(), ..Evaluation::default() }
 }
 
 fn calibration_bin(bin: &metrics::CalibrationBin) -> CalibrationBin {
@@ -174,8 +188,8 @@ impl<T: Real> Subject<'_, '_, T> {
         Some((0..targets).map(of_target).collect())
     }
 
-    /// A row that the model is wrong about.
-    fn mistake(&self, row: usize) -> Mistake {
+    /// A row that the model is wrong about, with its values in these columns.
+    fn mistake(&self, row: usize, columns: &[usize]) -> Mistake {
         let prediction = self.evaluation.predictions();
         let prediction = prediction.row(row);
         let labels = |values: ArrayView1<f64>| {
@@ -200,7 +214,10 @@ impl<T: Real> Subject<'_, '_, T> {
             }
         };
         let picture = picture(self.dataset, row, &self.model.example_shape);
-        let values = if picture.is_none() { Some(values(self.dataset, row, self.columns)) } else { None };
+        let values = picture.is_none().then(|| {
+            let of_row = row_values(self.dataset.features(), row);
+            columns.iter().map(|&column| (column_name(self.columns, column), short(of_row[column]))).collect()
+        });
         Mistake { row, truth, predicted, confidence, picture, values }
     }
 }
@@ -224,11 +241,6 @@ fn picture(dataset: Dataset, row: usize, shape: &[usize]) -> Option<Picture> {
     let scale = if high > low { 255.0 / (high - low) } else { 0.0 };
     let pixels: Vec<u8> = values.iter().map(|x| ((x - low) * scale).round() as u8).collect();
     Some(Picture { height, width, channels, pixels: STANDARD.encode(pixels) })
-}
-
-fn values(dataset: Dataset, row: usize, columns: &[String]) -> Vec<(String, String)> {
-    let values = row_values(dataset.features(), row).into_iter().take(MOST_VALUES).enumerate();
-    values.map(|(column, x)| (column_name(columns, column), short(x))).collect()
 }
 
 fn row_values(features: Features, row: usize) -> Vec<f64> {

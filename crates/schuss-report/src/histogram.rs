@@ -19,13 +19,15 @@ impl Histogram {
         if low > high {
             return Self { low: 0.0, high: 0.0, counts: vec![0; bins] };
         }
-        let mut counts = vec![0; bins];
+        // Values close to each other are in the same bin: four counters, so that one need not wait for the one before.
+        let mut counts = [(); 4].map(|()| vec![0; bins]);
         // Halved, so that the width of the whole range is a number.
         let scale = bins as f64 / (high / 2.0 - low / 2.0);
         let scale = if scale.is_finite() { scale } else { 0.0 };
-        for x in values {
-            counts[(((x / 2.0 - low / 2.0) * scale) as usize).min(bins - 1)] += 1;
+        for (i, x) in values.enumerate() {
+            counts[i % 4][(((x / 2.0 - low / 2.0) * scale) as usize).min(bins - 1)] += 1;
         }
+        let counts = (0..bins).map(|bin| counts.iter().map(|counts| counts[bin]).sum()).collect();
         Self { low, high, counts }
     }
 }

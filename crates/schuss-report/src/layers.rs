@@ -29,21 +29,37 @@ pub fn first_layer<T: Real>(model: &Model<T>, columns: &[String]) -> Option<Firs
     Some(FirstLayer::Pictures { height, width, channels, largest, units, of: dense.outputs })
 }
 
-/// The mean absolute weight of every input, the largest first.
 fn strengths<T: Real>(weights: &[T], inputs: usize, columns: &[String]) -> FirstLayer {
+    let strongest = strongest(weights, inputs, MOST_COLUMNS);
+    FirstLayer::Columns {
+        names: strongest.iter().map(|(column, _)| column_name(columns, *column)).collect(),
+        strength: strongest.iter().map(|(_, strength)| *strength).collect(),
+        of: inputs,
+    }
+}
+
+/// The inputs with the largest mean absolute weight, `most` of them, the largest first.
+fn strongest<T: Real>(weights: &[T], inputs: usize, most: usize) -> Vec<(usize, f64)> {
     let mut strength = vec![0.0; inputs];
     for row in weights.chunks(inputs) {
         strength.iter_mut().zip(row).for_each(|(strength, w)| *strength += w.to_f64().abs());
     }
     let units = (weights.len() / inputs).max(1) as f64;
-    let mut order: Vec<usize> = (0..inputs).collect();
-    order.sort_by(|&a, &b| strength[b].total_cmp(&strength[a]));
-    order.truncate(MOST_COLUMNS);
-    FirstLayer::Columns {
-        names: order.iter().map(|&column| column_name(columns, column)).collect(),
-        strength: order.iter().map(|&column| strength[column] / units).collect(),
-        of: inputs,
-    }
+    let mut order: Vec<_> = strength.into_iter().map(|strength| strength / units).enumerate().collect();
+    order.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    order.truncate(most);
+    order
+}
+
+/// The columns of a row that the first layer weighs most, `most` of them, in their order; none where its inputs are others.
+pub(crate) fn strongest_columns<T: Real>(model: &Model<T>, most: usize) -> Option<Vec<usize>> {
+    let first = model.network.layers().iter().find(|layer| !matches!(layer, Layer::Dropout(_)));
+    let Some(Layer::Dense(dense)) = first else { return None };
+    let segment = model.network.segments().iter().find(|segment| segment.name == "layers.0.weight")?;
+    let strongest = strongest(&model.network.parameters()[segment.range.clone()], dense.inputs, most);
+    let mut columns: Vec<usize> = strongest.into_iter().map(|(column, _)| column).collect();
+    columns.sort_unstable();
+    Some(columns)
 }
 
 /// The name of a column, or its number.

@@ -82,7 +82,7 @@ pub struct Metric {
     pub what: String,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Evaluation {
     pub part: String,
     pub rows: usize,
@@ -95,6 +95,7 @@ pub struct Evaluation {
     pub precision_recall: Option<Vec<Curve>>,
     pub residuals: Option<Vec<Residuals>>,
     pub mistakes: Vec<Mistake>,
+    pub mistakes_note: String,
 }
 
 #[derive(Clone, Debug, Serialize)]

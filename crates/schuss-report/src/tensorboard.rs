@@ -64,6 +64,15 @@ impl EventWriter {
         Ok(writer)
     }
 
+    /// The run goes on here: what TensorBoard knows of this step and later ones, from files before this one, is to come
+    /// again, and is dropped. Its older reader does so by this event, its newer one for each tag whose steps go back.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn go_on(&mut self, step: i64, wall_time: f64) -> io::Result<()> {
+        self.write(step, wall_time, What::SessionLog(SessionLog { status: START }))
+    }
+
     /// A point of a curve. TensorBoard keeps it in single precision; NaN and infinities are marked in the curve.
     ///
     /// # Errors
@@ -191,7 +200,7 @@ struct Event {
     wall_time: f64,
     #[prost(int64, tag = "2")]
     step: i64,
-    #[prost(oneof = "What", tags = "3, 5")]
+    #[prost(oneof = "What", tags = "3, 5, 7")]
     what: Option<What>,
 }
 
@@ -201,6 +210,17 @@ enum What {
     FileVersion(String),
     #[prost(message, tag = "5")]
     Summary(Summary),
+    #[prost(message, tag = "7")]
+    SessionLog(SessionLog),
+}
+
+const START: i32 = 1;
+
+/// `tensorflow.SessionLog`
+#[derive(Clone, PartialEq, Message)]
+struct SessionLog {
+    #[prost(int32, tag = "1")]
+    status: i32,
 }
 
 /// `tensorflow.Summary`
@@ -464,7 +484,8 @@ mod tests {
             events.scalar("loss/train", 3, TIME + 1.0, 0.1)?;
             events.histogram("layer 1/weight", -1, TIME + 2.0, -1.0, 1.0, &[1, 2, 0, 4])?;
             events.text("settings", 0, TIME + 3.0, "**√2**")?;
-            events.settings(TIME + 4.0, [("learning_rate", Setting::Number(0.03))])
+            events.settings(TIME + 4.0, [("learning_rate", Setting::Number(0.03))])?;
+            events.go_on(2, TIME + 5.0)
         });
         let expected = include_bytes!("../tests/golden/events.tfevents");
         assert_eq!(read(&bytes), read(expected));

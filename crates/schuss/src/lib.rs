@@ -26,6 +26,7 @@
 mod activation;
 mod augment;
 mod calibrate;
+mod conformal;
 mod dataset;
 mod dense;
 mod dropout;
@@ -58,6 +59,7 @@ mod workspace;
 
 pub use activation::Activation;
 pub use augment::{Augment, Elastic};
+pub use conformal::Conformal;
 pub use dataset::{Dataset, Features, Scaling, Targets};
 pub use dense::{Dense, Parametrization};
 pub use dropout::Dropout;

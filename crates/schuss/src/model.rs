@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::activation::sigmoid;
 use crate::{
-    Activation, Dataset, Error, Features, Loss, Network, Real, Result, Scaling, Schema, Targets, Threads, Workspace,
+    Activation, Conformal, Dataset, Error, Features, Loss, Network, Real, Result, Scaling, Schema, Targets, Threads,
+    Workspace,
 };
 
 /// Rows of a batch where nothing depends on how many there are: prediction and evaluation.
@@ -75,6 +76,8 @@ pub struct Model<T> {
     pub class_names: Vec<String>,
     /// The columns of the table that examples come from, if they do.
     pub schema: Option<Schema>,
+    /// How far it was off on rows that it did not learn from, if that was measured.
+    pub conformal: Option<Conformal>,
 }
 
 impl<T: Real> Model<T> {
@@ -84,7 +87,19 @@ impl<T: Real> Model<T> {
         let [scaling, target_scaling] = [Scaling::None, Scaling::None];
         let (output_range, class_names, schema) = (Vec::new(), Vec::new(), None);
         let others = Vec::new();
-        Self { network, others, loss, task, scaling, target_scaling, output_range, example_shape, class_names, schema }
+        Self {
+            network,
+            others,
+            loss,
+            task,
+            scaling,
+            target_scaling,
+            output_range,
+            example_shape,
+            class_names,
+            schema,
+            conformal: None,
+        }
     }
 
     /// Fails unless the network takes such examples and the loss such targets.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::network::parameter_count;
-use crate::{Activation, Error, Layer, Loss, Model, Network, Real, Result, Scaling, Schema, Targets, Task};
+use crate::{Activation, Conformal, Error, Layer, Loss, Model, Network, Real, Result, Scaling, Schema, Targets, Task};
 
 /// The metadata's key.
 const KEY: &str = "schuss";
@@ -56,6 +56,8 @@ struct Metadata {
     class_names: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     schema: Option<Schema>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    conformal: Option<Conformal>,
 }
 
 /// What a file says of the network.
@@ -121,7 +123,7 @@ impl ModelFile {
         let metadata = metadata.unwrap_or_else(|| Metadata::of_plain_weights(outputs));
         let Metadata { network, loss, task, scaling, target_scaling, output_range, example_shape, class_names, .. } =
             metadata;
-        let (schema, members) = (metadata.schema, metadata.members);
+        let (schema, members, conformal) = (metadata.schema, metadata.members, metadata.conformal);
         let network = match network {
             Described::Layers { layers } => {
                 // Before any memory is laid out for them.
@@ -158,6 +160,7 @@ impl ModelFile {
                 ));
             }
             schema.as_ref().map_or(Ok(()), |schema| schema.check(network.inputs()))?;
+            conformal.as_ref().map_or(Ok(()), Conformal::check)?;
             let model = Model {
                 network,
                 others,
@@ -169,6 +172,7 @@ impl ModelFile {
                 example_shape,
                 class_names,
                 schema,
+                conformal,
             };
             model.check_output_range()?;
             Ok(model)
@@ -189,20 +193,20 @@ impl ModelFile {
 
     /// The model, computing in `T`.
     pub fn model<T: Real>(&self) -> Model<T> {
-        let Model {
-            network,
-            others,
-            loss,
-            task,
-            scaling,
-            target_scaling,
-            output_range,
-            example_shape,
-            class_names,
-            schema,
-        } = self.model.clone();
-        let (network, others) = (network.cast(), others.iter().map(Network::cast).collect());
-        Model { network, others, loss, task, scaling, target_scaling, output_range, example_shape, class_names, schema }
+        let model = self.model.clone();
+        Model {
+            network: model.network.cast(),
+            others: model.others.iter().map(Network::cast).collect(),
+            loss: model.loss,
+            task: model.task,
+            scaling: model.scaling,
+            target_scaling: model.target_scaling,
+            output_range: model.output_range,
+            example_shape: model.example_shape,
+            class_names: model.class_names,
+            schema: model.schema,
+            conformal: model.conformal,
+        }
     }
 }
 
@@ -246,6 +250,7 @@ impl Metadata {
             example_shape: Vec::new(),
             class_names: Vec::new(),
             schema: None,
+            conformal: None,
         }
     }
 
@@ -262,6 +267,7 @@ impl Metadata {
             example_shape: model.example_shape.clone(),
             class_names: model.class_names.clone(),
             schema: model.schema.clone(),
+            conformal: model.conformal.clone(),
         }
     }
 }

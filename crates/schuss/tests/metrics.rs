@@ -404,7 +404,8 @@ fn tasks_have_their_measures() {
     let labels = Evaluation::of_predictions(task, true, p.clone(), of(Targets::Values(bits.view()))).unwrap();
     check_keys(
         &labels,
-        "accuracy exact precision_macro recall_macro f1_macro f1_micro roc_auc pr_auc log_loss brier calibration_error",
+        "accuracy exact precision_macro recall_macro f1_macro precision_micro recall_micro f1_micro roc_auc pr_auc log_loss \
+         brier calibration_error",
     );
     let numbers =
         Evaluation::of_predictions(Task::Regression, false, p.clone(), of(Targets::Values(bits.view()))).unwrap();
@@ -412,10 +413,39 @@ fn tasks_have_their_measures() {
     let levels = Levels::new(&[0.1, 0.5, 0.9]).unwrap();
     let quantiles =
         Evaluation::of_quantiles(levels, p.clone(), of(Targets::Values(bits.slice(ndarray::s![.., ..2])))).unwrap();
-    check_keys(&quantiles, "rmse mae r2 pinball");
-    let medians = p.slice(ndarray::s![.., 1..;3]);
-    let rmse = metrics::rmse(medians, bits.slice(ndarray::s![.., ..2]), None);
-    assert_eq!(quantiles.main().value, Some(rmse), "the level nearest to the median");
+    check_keys(&quantiles, "pinball rmse mae r2");
+    let y = bits.slice(ndarray::s![.., ..2]);
+    let of_level = |i: usize| p.slice(ndarray::s![.., i..;3]);
+    let pinball =
+        [0, 1, 2].map(|i| metrics::pinball(of_level(i), y, levels.levels()[i], None)).iter().sum::<f64>() / 3.0;
+    check_close("pinball loss", quantiles.main().value, &pinball.into());
+    let rmse = metrics::rmse(of_level(1), y, None);
+    check_close("the level nearest to the median", quantiles.values()[1].value, &rmse.into());
+    let medians = Evaluation::of_medians(of_level(1).to_owned(), of(Targets::Values(y))).unwrap();
+    check_keys(&medians, "mae rmse r2");
+    // Each is better than another of its kind by its own measure alone.
+    for evaluation in [&quantiles, &medians] {
+        let none = evaluation.difference(evaluation, &Threads::ONE).unwrap();
+        assert_eq!((none.key, none.value), (evaluation.main().key, Some(0.0)));
+    }
+    assert!(quantiles.difference(&medians, &Threads::ONE).is_err(), "another main measure");
+}
+
+/// Values are those of the measures, and have no intervals; measures of nine rows have only those of shares.
+#[test]
+fn few_rows_have_few_intervals() {
+    for (world, of_nine) in [(World::Classes(1.0), vec!["accuracy"]), (World::Numbers, vec![])] {
+        for (rows, is_enough) in [(9, false), (10, true)] {
+            world.draw(&mut Random(5), rows).evaluations(|[evaluation, _]| {
+                let measures = evaluation.measures(&Threads::ONE);
+                let known = measures.iter().filter(|measure| measure.interval.is_some()).map(|measure| measure.key);
+                let known: Vec<&str> = known.collect();
+                assert_eq!(known == of_nine, !is_enough, "{rows} rows: {known:?}");
+                let without = measures.into_iter().map(|measure| metrics::Measure { interval: None, ..measure });
+                assert_eq!(evaluation.values(), without.collect::<Vec<_>>());
+            });
+        }
+    }
 }
 
 /// Wrong rows by how sure the model was.
@@ -470,13 +500,15 @@ fn bootstrap_without_an_answer() {
     let intervals = |weights: &[f64], metric: &(dyn Fn(&[f64]) -> f64 + Sync)| {
         Bootstrap::default().intervals(weights, &Threads::ONE, |w| vec![metric(w)])[0]
     };
-    assert_eq!(intervals(&[1.0], &|w| w[0]), None, "one row");
-    assert_eq!(intervals(&[1.0, 0.0], &|w| w[0]), None, "one row that counts");
-    assert_eq!(intervals(&[1.0; 9], &|_| f64::NAN), None, "undefined");
-    // The first row is in a replicate with probability 1 - (8/9)⁹ = 65 %.
-    assert_eq!(intervals(&[1.0; 9], &|w| if w[0] > 0.0 { w[1] } else { f64::NAN }), None, "often undefined");
-    assert_eq!(intervals(&[1.0; 9], &|_| 4.0), Some(Interval { low: 4.0, high: 4.0 }), "the same for all");
-    assert!(intervals(&[1.0; 9], &|w| w[0]).is_some());
+    let mut weights = [1.0; 10];
+    assert!(intervals(&weights, &|w| w[0]).is_some());
+    assert_eq!(intervals(&weights[1..], &|w| w[0]), None, "nine rows");
+    assert_eq!(intervals(&weights, &|_| f64::NAN), None, "undefined");
+    // The first row is in a replicate with probability 1 - (9/10)¹⁰ = 65 %.
+    assert_eq!(intervals(&weights, &|w| if w[0] > 0.0 { w[1] } else { f64::NAN }), None, "often undefined");
+    assert_eq!(intervals(&weights, &|_| 4.0), Some(Interval { low: 4.0, high: 4.0 }), "the same for all");
+    weights[3] = 0.0;
+    assert_eq!(intervals(&weights, &|w| w[0]), None, "nine rows that count");
 }
 
 #[test]
@@ -527,7 +559,10 @@ fn check_model(last: Activation, outputs: usize, loss: Loss, task: Task, data: D
         Scores::MultiLabel { accuracy, exact, log_loss } => {
             vec![("accuracy", Some(accuracy)), ("exact", Some(exact)), ("log_loss", log_loss)]
         }
-        Scores::Regression { rmse, mae, r2 } => vec![("rmse", Some(rmse)), ("mae", Some(mae)), ("r2", Some(r2))],
+        Scores::Regression { rmse, mae, r2 } => {
+            assert_eq!(r2.is_nan(), data.rows() == 1, "R² of {} rows: {r2}", data.rows());
+            vec![("rmse", Some(rmse)), ("mae", Some(mae)), ("r2", Some(r2))]
+        }
     };
     for (key, expected) in expected {
         let got = measures.iter().find(|measure| measure.key == key).and_then(|measure| measure.value);
@@ -559,4 +594,7 @@ fn models_are_measured_alike() {
     check_model(identity, 6, quantiles, Task::Regression, numbers);
     // Its R² is 0, whatever the rounding of the mean.
     check_model(identity, 1, Loss::Mse, Task::Regression, data(Targets::Values(constant.view())));
+    let [x, y] = [x.slice(ndarray::s![..1, ..]), constant.slice(ndarray::s![..1, ..])];
+    let row = Dataset::new(Features::F64(x), Targets::Values(y)).unwrap();
+    check_model(identity, 1, Loss::Mse, Task::Regression, row);
 }

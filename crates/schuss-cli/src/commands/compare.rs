@@ -1,23 +1,25 @@
 //! `schuss compare`: runs side by side, and which of their differences are more than noise.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use schuss::metrics::Measure;
-use schuss::{Evaluation, ModelFile, Real, Threads};
+use schuss::{Evaluation, Loss, ModelFile, Real, Threads};
 use schuss_data::Data;
 use schuss_report::html;
 use schuss_report::schema::{Better, Comparison, Difference, Differing, Pair, Report, Run};
 use serde_json::{Value, json};
 
 use super::train::{open, prepare};
-use super::{read_model, threads};
+use super::{check_output, read_model, threads};
 use crate::events;
 use crate::events::say;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
-use crate::report::{Subject, amount, findings, judged, made};
+use crate::plan::{Plan, task_name};
+use crate::report::{Subject, amount, counted, findings, judged, made};
 use crate::run_folder::RunFolder;
+use crate::values::Hidden;
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -47,6 +49,7 @@ struct Compared {
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
+    arguments.output.as_deref().map_or(Ok(()), check_output)?;
     let threads = threads(arguments.threads)?;
     let runs: Vec<Compared> =
         arguments.runs.iter().map(|folder| Compared::open(folder.clone())).collect::<Result<_>>()?;
@@ -99,7 +102,15 @@ impl Compared {
             )));
         }
         let file = read_model(&folder)?;
-        let (plan, data) = prepare(RunFolder::config_of(&folder)?)?;
+        let of_config = |failure| {
+            Failure::Failed(format!(
+                "{0}: cannot be compared as its config.toml says: {failure}; where its data were moved, put them back or \
+                 correct `data` in {0}/config.toml",
+                folder.display()
+            ))
+        };
+        let (plan, data) = prepare(RunFolder::config_of(&folder)?).map_err(of_config)?;
+        check_fit(&folder, &file, &plan, &data)?;
         Ok(Self { folder, options: plan.options, file, data })
     }
 
@@ -123,33 +134,68 @@ impl Compared {
     }
 }
 
+/// Fails where a config is not that of the model beside it.
+fn check_fit(folder: &Path, file: &ModelFile, plan: &Plan, data: &Data) -> Result<()> {
+    let model = file.model::<f64>();
+    let sizes = model.network.sizes();
+    let of_model = [Hidden(sizes[1..sizes.len() - 1].to_vec()).to_string(), model.loss.to_string()];
+    let options = &plan.options;
+    let loss = options.loss.as_ref().and_then(|loss| loss.parse::<Loss>().ok());
+    let of_config = [options.hidden.as_ref().map(Hidden::to_string), loss.map(|loss| loss.to_string())];
+    for (name, (got, expected)) in ["hidden", "loss"].into_iter().zip(of_config.into_iter().zip(of_model)) {
+        if got.as_ref().is_some_and(|got| *got != expected) && file.has_metadata {
+            let (folder, got) = (folder.display(), got.unwrap_or_default());
+            return Err(Failure::Failed(format!(
+                "{folder}: config.toml is not that of the model beside it: expected {name} {expected} as in model.safetensors, got \
+                 {got}; put back the config.toml that the run was made with, or train again"
+            )));
+        }
+    }
+    let judged = judged(data).1.dataset()?;
+    model.check(judged).map_err(|error| {
+        let folder = folder.display();
+        Failure::Failed(format!(
+            "{folder}: the model does not fit the data of its config.toml, {}: {error}; correct `data` in {folder}/config.toml",
+            data.name
+        ))
+    })
+}
+
 type Measured<'d> = (Vec<Measure>, Evaluation<'d>);
 
 /// Every run beside the first.
 fn compare(runs: &[Compared], measured: &[Measured], threads: &Threads) -> Result<Comparison> {
     let first_of = &measured[0].1;
     let part = judged(&runs[0].data).0;
-    let rows = first_of.rows();
     let mut differences = Vec::new();
     let mut others = Vec::new();
-    for (b, (_, evaluation)) in measured.iter().enumerate().skip(1) {
+    for (b, (measures, evaluation)) in measured.iter().enumerate().skip(1) {
         let fingerprint = |run: &Compared| judged(&run.data).1.dataset().map(|dataset| dataset.fingerprint());
-        let is_same = judged(&runs[b].data).0 == part && fingerprint(&runs[b])? == fingerprint(&runs[0])?;
-        match is_same.then(|| evaluation.difference(first_of, threads)) {
-            Some(Ok(difference)) => {
-                differences.push(Pair { a: 0, b, difference: schuss_report::difference(&difference) })
-            }
-            // Other rows, or another task.
-            _ => others.push(runs[b].folder.display().to_string()),
-        }
+        let [task, first_task] = [&runs[b], &runs[0]].map(|run| task_name(run.file.model::<f64>().task));
+        let obstacle = if task != first_task {
+            format!("another task, {task}")
+        } else if judged(&runs[b].data).0 != part || fingerprint(&runs[b])? != fingerprint(&runs[0])? {
+            "judged by other rows".into()
+        } else if let Ok(difference) = evaluation.difference(first_of, threads) {
+            differences.push(Pair { a: 0, b, difference: schuss_report::difference(&difference) });
+            continue;
+        } else {
+            format!("judged by another measure, {}", measures[0].name)
+        };
+        others.push(format!("{} ({obstacle})", runs[b].folder.display()));
     }
-    let mut note = format!(
-        "Differences to the first run on its {rows} {part} rows, row by row, with intervals that hold the true difference in \
-         95 % of all cases; one whose interval holds 0 is inside the noise of these rows."
-    );
+    let mut notes = Vec::new();
+    if !differences.is_empty() {
+        notes.push(format!(
+            "Differences to the first run on its {}, row by row, with intervals that hold the true difference in 95 % of all \
+             cases; one whose interval holds 0 is inside the noise of these rows.",
+            counted(first_of.rows(), &format!("{part} row"))
+        ));
+    }
     if !others.is_empty() {
-        note += &format!(" Not compared, as it is judged by other rows: {}.", others.join(", "));
+        notes.push(format!("Not compared with the first run: {}.", others.join(", ")));
     }
+    let note = notes.join(" ");
     Ok(Comparison { note, differences, settings: differing(runs) })
 }
 

@@ -1,6 +1,6 @@
 //! `schuss evaluate`: how good a model is on data, how sure that is, and what would be as good.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use schuss::metrics::{Interval, Measure};
@@ -16,7 +16,9 @@ use crate::events;
 use crate::events::{number, say};
 use crate::failure::{Failure, Result};
 use crate::options::Options;
-use crate::report::{amount, plain, warnings};
+use crate::plan::Plan;
+use crate::progress;
+use crate::report::{amount, counted, plain, warnings};
 use crate::run_folder::RunFolder;
 use crate::tables;
 
@@ -103,6 +105,8 @@ enum Part {
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
+    // What they train with is looked at before any work.
+    let retraining = arguments.seeds.map(|count| Retraining::new(&arguments.subject.model, count)).transpose()?;
     let (file, data) = arguments.subject.open_data()?;
     let (part, data) = arguments.subject.part(data)?;
     if part == Part::All {
@@ -111,7 +115,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
              takes the 20 % that training holds out"
         );
     }
-    let findings = with_precision!(file.precision, findings(&file, &data, part, &arguments))?;
+    let findings = with_precision!(file.precision, findings(&file, &data, part, &arguments, retraining))?;
     match arguments.json {
         true => events::print(&findings.to_json()),
         false => findings.say(),
@@ -127,23 +131,38 @@ struct Findings {
     measures: Vec<Measure>,
     baselines: Vec<Baseline>,
     warnings: Vec<String>,
-    /// The main measure of models with other seeds.
+    /// The measures of models with other seeds.
     seeds: Option<Seeds>,
 }
 
-fn findings<T: Real>(file: &ModelFile, data: &Data, part: Part, arguments: &Arguments) -> Result<Findings> {
+fn findings<T: Real>(
+    file: &ModelFile,
+    data: &Data,
+    part: Part,
+    arguments: &Arguments,
+    retraining: Option<Retraining>,
+) -> Result<Findings> {
     let model = file.model::<T>();
     let threads = threads(arguments.subject.threads)?;
     let examples = if part == Part::Test { data.test.as_ref() } else { None };
     let dataset = examples.unwrap_or(&data.train).dataset()?;
     let metrics = model.evaluate(dataset, &threads)?;
+    if let Some(retraining) = &retraining {
+        retraining.check::<T>(dataset, &threads)?;
+    }
+    let waiting = progress::waiting("measuring");
     let evaluation = Evaluation::new(&model, dataset, &threads)?;
+    let row = match part {
+        Part::Test => "test row",
+        Part::Train => "training row",
+        Part::All => "row",
+    };
     let mut findings = Findings {
         rows: dataset.rows(),
         metrics,
         measures: evaluation.measures(&threads),
         baselines: Vec::new(),
-        warnings: warnings(data)?,
+        warnings: warnings(data, row, dataset, &model.class_names)?,
         seeds: None,
     };
     if !arguments.no_baselines {
@@ -151,9 +170,8 @@ fn findings<T: Real>(file: &ModelFile, data: &Data, part: Part, arguments: &Argu
         findings.baselines = baselines::beside(&model, &evaluation, data, dataset, &options, true, &threads)?;
         findings.warnings.extend(findings.baselines.iter().filter_map(baselines::doubt));
     }
-    if let Some(count) = arguments.seeds {
-        findings.seeds = Some(Seeds::train::<T>(arguments, count, dataset, &threads)?);
-    }
+    waiting.finish_and_clear();
+    findings.seeds = retraining.map(|retraining| retraining.train::<T>(dataset, &threads)).transpose()?;
     Ok(findings)
 }
 
@@ -186,18 +204,23 @@ impl Findings {
         object
     }
 
+    /// A table: each measure of the model, and beside it the baselines'.
     fn say(&self) {
-        say!("rows                {}", self.rows);
-        say!("loss                {:.6}", self.metrics.loss);
+        let names = self.baselines.iter().map(|baseline| baseline.name.clone());
+        let mut table =
+            vec![vec!["rows".into(), self.rows.to_string()], vec!["loss".into(), format!("{:.6}", self.metrics.loss)]];
+        if !self.baselines.is_empty() {
+            table.push([String::new(), "this model".into()].into_iter().chain(names).collect());
+        }
         for measure in &self.measures {
-            say!("{:<19} {}", measure.name, amount(measure));
+            let of_baseline = |baseline: &Baseline| {
+                let metric = baseline.metrics.iter().find(|metric| metric.key == measure.key);
+                metric.and_then(|metric| metric.value).map_or("not defined".into(), |value| plain(value, measure))
+            };
+            let of_model = [measure.name.to_string(), amount(measure)];
+            table.push(of_model.into_iter().chain(self.baselines.iter().map(of_baseline)).collect());
         }
-        let Some(main) = self.measures.first() else { return };
-        for baseline in &self.baselines {
-            let value = baseline.metrics.first().and_then(|metric| metric.value);
-            let value = value.map_or("not defined".into(), |value| plain(value, main));
-            say!("baseline            {}: {} {value}", baseline.name, main.name);
-        }
+        say_table(&table);
         if let Some(seeds) = &self.seeds {
             seeds.say();
         }
@@ -205,15 +228,30 @@ impl Findings {
     }
 }
 
-/// The main measure of models that differ in their seed alone.
-struct Seeds {
-    measures: Vec<(u64, Measure)>,
+/// Cells below one another, a line for each row.
+fn say_table(rows: &[Vec<String>]) {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}  "));
+        say!("{}", cells.collect::<String>().trim_end());
+    }
 }
 
-impl Seeds {
-    /// Trains `count` models with the settings of the run folder and the seeds that follow the run's own.
-    fn train<T: Real>(arguments: &Arguments, count: usize, test: Dataset, threads: &Threads) -> Result<Self> {
-        let folder = &arguments.subject.model;
+/// Models to train again, with the settings of a run folder and the seeds that follow the run's own.
+struct Retraining {
+    plan: Plan,
+    data: Data,
+    seeds: Vec<u64>,
+    config: PathBuf,
+}
+
+impl Retraining {
+    fn new(folder: &Path, count: usize) -> Result<Self> {
         let config = folder.join("config.toml");
         if !config.is_file() {
             return Err(Failure::Usage(format!(
@@ -227,58 +265,103 @@ impl Seeds {
             return Err(Failure::Failed(format!("{folder}: the run is not over; --resume {folder} ends it")));
         }
         let first = options.seed.unwrap_or(0);
-        let mut measures = Vec::new();
-        for seed in (0..count as u64).map(|i| first.wrapping_add(1 + i)) {
-            let (plan, data) = prepare(Options { seed: Some(seed), ..options.clone() })?;
-            let parts = parts(&data)?;
-            let mut model = plan.model::<T>(parts.train, threads)?;
-            schuss::train(&mut model, parts, &plan.settings(parts.train)?, threads, |_| Control::Continue)?;
-            let measure = Evaluation::new(&model, test, threads)?.main();
-            eprintln!("note: seed {seed}: {} {}", measure.name, amount(&measure));
-            measures.push((seed, measure));
+        let of_config = |failure| Failure::Failed(format!("--seeds trains as {} says: {failure}", config.display()));
+        let (plan, data) = prepare(options).map_err(of_config)?;
+        let seeds = (0..count as u64).map(|i| first.wrapping_add(1 + i)).collect();
+        Ok(Self { plan, data, seeds, config })
+    }
+
+    /// Fails where such a model cannot be judged by these rows.
+    fn check<T: Real>(&self, judged: Dataset, threads: &Threads) -> Result<()> {
+        let model = self.plan.model::<T>(self.data.train.dataset()?, threads)?;
+        let of_config = |error| Failure::Failed(format!("--seeds trains as {} says: {error}", self.config.display()));
+        model.check(judged).map_err(of_config)
+    }
+
+    fn train<T: Real>(mut self, judged: Dataset, threads: &Threads) -> Result<Seeds> {
+        let parts = parts(&self.data)?;
+        let data = format!("{} of {}", counted(parts.train.rows(), "training row"), self.data.name);
+        let config = self.config.display();
+        eprintln!("note: training {} on {data}, as {config} says", counted(self.seeds.len(), "model"));
+        let mut runs = Vec::new();
+        for seed in self.seeds {
+            self.plan.options.seed = Some(seed);
+            let mut model = self.plan.model::<T>(parts.train, threads)?;
+            schuss::train(&mut model, parts, &self.plan.settings(parts.train)?, threads, |_| Control::Continue)?;
+            let measures = Evaluation::new(&model, judged, threads)?.values();
+            if let Some(main) = measures.first() {
+                eprintln!("note: seed {seed}: {} {}", main.name, amount(main));
+            }
+            runs.push((seed, measures));
         }
-        Ok(Self { measures })
+        Ok(Seeds { data, runs })
     }
+}
 
-    fn values(&self) -> Vec<f64> {
-        self.measures.iter().filter_map(|(_, measure)| measure.value).collect()
-    }
+/// The measures of models that differ in their seed alone.
+struct Seeds {
+    /// What they were trained on.
+    data: String,
+    runs: Vec<(u64, Vec<Measure>)>,
+}
 
-    /// Mean and standard deviation.
-    fn moments(&self) -> [f64; 2] {
-        let values = self.values();
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (count - 1.0);
-        [mean, variance.sqrt()]
+/// A measure over the seeds for which it is defined.
+struct Spread<'a> {
+    measure: &'a Measure,
+    mean: f64,
+    /// The standard deviation of one seed.
+    deviation: f64,
+    low: f64,
+    high: f64,
+}
+
+impl Seeds {
+    fn spreads(&self) -> impl Iterator<Item = Spread<'_>> {
+        let measures = self.runs.first().map_or(&[][..], |(_, measures)| measures);
+        measures.iter().enumerate().map(|(i, measure)| {
+            let values: Vec<f64> = self.runs.iter().filter_map(|(_, measures)| measures[i].value).collect();
+            let count = values.len() as f64;
+            let mean = values.iter().sum::<f64>() / count;
+            let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (count - 1.0);
+            let [low, high] =
+                values.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[l, h], x| [l.min(*x), h.max(*x)]);
+            Spread { measure, mean, deviation: variance.sqrt(), low, high }
+        })
     }
 
     fn to_json(&self) -> Value {
-        let [mean, deviation] = self.moments();
-        let key = self.measures.first().map_or("", |(_, measure)| measure.key);
-        let of_seed = |(seed, measure): &(u64, Measure)| json!({ "seed": seed, key: measure.value });
+        let of_measure = |spread: Spread| {
+            let Spread { measure, mean, deviation, low, high } = spread;
+            let [mean, deviation, low, high] = [mean, deviation, low, high].map(number);
+            (measure.key.to_string(), json!({ "mean": mean, "deviation": deviation, "low": low, "high": high }))
+        };
+        let measures: Map<_, _> = self.spreads().map(of_measure).collect();
+        let of_run = |(seed, measures): &(u64, Vec<Measure>)| {
+            let values = measures.iter().map(|measure| (measure.key.to_string(), json!(measure.value)));
+            Value::Object([("seed".to_string(), json!(seed))].into_iter().chain(values).collect())
+        };
+        let key = self.spreads().next().map_or("", |spread| spread.measure.key);
         json!({
+            "data": self.data,
             "key": key,
-            "mean": number(mean),
-            "deviation": number(deviation),
-            "runs": self.measures.iter().map(of_seed).collect::<Vec<_>>(),
+            "mean": measures[key]["mean"],
+            "deviation": measures[key]["deviation"],
+            "measures": measures,
+            "runs": self.runs.iter().map(of_run).collect::<Vec<_>>(),
         })
     }
 
     fn say(&self) {
-        let Some((_, measure)) = self.measures.first() else { return };
-        let [mean, deviation] = self.moments();
-        let spread = |x: f64| if measure.is_share { format!("{:.2} points", 100.0 * x) } else { format!("{x:.4}") };
-        let values = self.values();
-        let [low, high] = values.iter().fold([f64::INFINITY, f64::NEG_INFINITY], |[l, h], x| [l.min(*x), h.max(*x)]);
-        say!(
-            "{} other seeds      {} {}, deviation {}, from {} to {}",
-            values.len(),
-            measure.name,
-            plain(mean, measure),
-            if deviation.is_finite() { spread(deviation) } else { "not defined".into() },
-            plain(low, measure),
-            plain(high, measure)
-        );
+        say!("{}, trained on {}:", counted(self.runs.len(), "other seed"), self.data);
+        let mut table = vec![["", "mean", "deviation", "least", "most"].map(String::from).to_vec()];
+        for Spread { measure, mean, deviation, low, high } in self.spreads() {
+            let plain = |x: f64| if x.is_finite() { plain(x, measure) } else { "not defined".into() };
+            let spread = match deviation.is_finite() {
+                true if measure.is_share => format!("{:.2} points", 100.0 * deviation),
+                _ => plain(deviation),
+            };
+            table.push(vec![measure.name.into(), plain(mean), spread, plain(low), plain(high)]);
+        }
+        say_table(&table);
     }
 }

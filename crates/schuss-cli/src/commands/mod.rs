@@ -113,6 +113,17 @@ fn read_model(path: &Path) -> Result<ModelFile> {
     Ok(ModelFile::read(&crate::run_folder::model_in(path))?)
 }
 
+/// Fails where no file can be written under this path, before what it takes is done.
+fn check_output(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let problem = match (path.is_dir(), folder.is_dir()) {
+        (true, _) => "this is a folder; name a file in it".into(),
+        (_, false) => format!("there is no folder {}; make it, or name another", folder.display()),
+        (false, true) => return Ok(()),
+    };
+    Err(Failure::Usage(format!("cannot write {}: {problem}", path.display())))
+}
+
 /// The data for a model that exists: its task settles how targets are to be understood.
 fn open_data_for(file: &ModelFile, name: &str, data_dir: Option<PathBuf>, skip_bad: bool) -> Result<Data> {
     if crate::tables::is_name_of_table(name) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use schuss::metrics::Bootstrap;
-use schuss::{Error, Evaluate, Event, Measured, Model, Parts, Real, Run, Summary};
+use schuss::{Conformal, Error, Evaluate, Event, Measured, Model, Parts, Real, Run, Summary};
 use schuss_data::{Data, Examples, OpenOptions};
 use schuss_kernels::Burst;
 use serde_json::json;
@@ -17,6 +17,7 @@ use crate::events;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::plan::Plan;
+use crate::progress;
 use crate::report::{Findings, Subject, findings, judged, page};
 use crate::reporter::Reporter;
 use crate::run_folder::{Progress, RunFolder, model_in};
@@ -252,8 +253,10 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         }
         eprintln!("note: ending after this step, to go on with --resume; once more ends at once");
     });
-    let mut board = None;
+    let mut board: Option<Board> = None;
     let mut is_stopped = false;
+    let mut histogram_seconds = 0.0;
+    let mut learning_rate = None;
     let mut steps = before.steps;
     let mut last = None;
     while trained.len() < members && !is_stopped {
@@ -270,7 +273,8 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         // What cannot be resumed leaves everything as it is.
         folder.go_on()?;
         if board.is_none() {
-            board = arguments.tensorboard.as_deref().map(|path| Board::create(path, &plan)).transpose()?;
+            let goes_on = arguments.resume.as_ref().map(|_| folder.next_epoch()).transpose()?;
+            board = arguments.tensorboard.as_deref().map(|path| Board::create(path, &plan, goes_on)).transpose()?;
         }
         if member == 0 {
             let start = reporter.start(run.model());
@@ -288,17 +292,29 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
             match run.advance() {
                 Ok(Some(event)) => {
                     let is_step = matches!(event, Event::Step { .. });
+                    // Of several networks, the first stands for all.
+                    let mut board = board.as_mut().filter(|_| member == 0);
+                    match event {
+                        Event::Step { learning_rate: rate, .. } => learning_rate = Some(rate),
+                        Event::StepsFinished { epoch } => {
+                            if let (Some(board), Some(rate)) = (&mut board, learning_rate) {
+                                board.learning_rate(epoch as i64, rate)?;
+                            }
+                        }
+                        _ => {}
+                    }
                     let histograms = match event {
-                        // Of several networks, the first stands for all.
                         _ if arguments.no_report && board.is_none() || member > 0 => None,
                         Event::Epoch { epoch: -1, .. } => Some((-1, None)),
                         Event::StepsFinished { epoch } => Some((epoch as i64, Some(run.gradient()))),
                         _ => None,
                     };
                     if let Some((epoch, gradient)) = histograms.filter(|(epoch, _)| histogram_epochs.has(*epoch)) {
+                        let begin = Instant::now();
                         let line = schuss_report::histograms(epoch, &run.model().network, gradient);
                         folder.record_detail(&line)?;
-                        board.iter_mut().try_for_each(|board: &mut Board| board.histograms(epoch, &line))?;
+                        histogram_seconds += begin.elapsed().as_secs_f64();
+                        board.iter_mut().try_for_each(|board| board.histograms(epoch, &line))?;
                     }
                     if let Some(line) = reporter.on_event(event, (members > 1).then_some(member)) {
                         folder.record(&line)?;
@@ -344,7 +360,8 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         }
     }
     reporter.bar.finish_and_clear();
-    let model = Model::ensemble(trained)?;
+    let conformal = conformal(data, &trained, &threads)?;
+    let model = Model { conformal, ..Model::ensemble(trained)? };
     // All members may have been trained before an interruption.
     let none = || Summary { steps, stopped: false, kept_epoch: -1, measured: Measured::default(), pace: None };
     let mut summary = last.unwrap_or_else(none);
@@ -365,6 +382,9 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     events::insert(&mut done, summary.measured);
     let (speed, text) = reporter.speed();
     done["speed"] = speed;
+    if !arguments.no_report {
+        done["histogram_seconds"] = events::number(histogram_seconds);
+    }
     if members == 1 && (reporter.has_diverged || settings.keep.chooses()) {
         done["kept_epoch"] = summary.kept_epoch.into();
     }
@@ -384,7 +404,9 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         return Ok(());
     }
     IS_OVER.store(true, Ordering::Relaxed);
+    let begin = Instant::now();
     let (findings, path) = write_report(&folder, plan, data, &model, None, &threads)?;
+    done["report_seconds"] = events::number(begin.elapsed().as_secs_f64());
     reporter.done(&done, &summary, &text, Some((&findings, &path)));
     if arguments.open {
         open(&path);
@@ -399,6 +421,20 @@ fn member_parts<'f>(data: &'f Data, plan: &Plan, fold: &'f Option<(Examples, Exa
         None if plan.members() > 1 => Parts { test: None, ..parts(data)? },
         None => parts(data)?,
     })
+}
+
+/// How far these members of an ensemble, or a network alone, are off on what they did not learn from, if there is any.
+fn conformal<T: Real>(data: &Data, members: &[Model<T>], threads: &schuss::Threads) -> Result<Option<Conformal>> {
+    let mut scores = Vec::new();
+    for (member, model) in members.iter().enumerate().filter(|(_, model)| model.has_conformal()) {
+        let fold = data.without_fold(member);
+        let valid = fold.as_ref().map(|(_, valid)| valid).or(data.valid.as_ref());
+        if let Some(valid) = valid {
+            scores.extend(model.conformal_scores(valid.dataset()?, threads)?);
+        }
+    }
+    let are_finite = scores.iter().all(|score| score.is_finite());
+    Ok((!scores.is_empty() && are_finite).then(|| Conformal::new(scores)).transpose()?)
 }
 
 /// The epochs whose histograms are kept: all of a short run, some sixty of a long one.
@@ -430,7 +466,9 @@ fn write_report<'a, T: Real>(
     let [lines, details] = [RunFolder::metrics_of(folder.path())?, RunFolder::details_of(folder.path())?];
     let (lines, details) = (&lines, &details);
     let subject = Subject { name: &name, options: &plan.options, data, model, lines, details, problem, threads };
+    let waiting = progress::waiting("making the report");
     let findings = findings(&subject)?;
+    waiting.finish_and_clear();
     let path = folder.write_report(&page(&findings, &data.name))?;
     Ok((findings, path))
 }

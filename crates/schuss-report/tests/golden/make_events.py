@@ -5,7 +5,7 @@ Made with tensorboard 2.21.0; run it again with `python make_events.py` (TensorF
 """
 import pathlib
 
-from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
@@ -23,6 +23,7 @@ events = [
     Event(wall_time=TIME + 2, step=-1, summary=histogram_pb("layer 1/weight", VALUES, buckets=4)),
     Event(wall_time=TIME + 3, summary=text_pb("settings", "**√2**")),
     Event(wall_time=TIME + 4, summary=hparams_pb({"learning_rate": 0.03}, "", TIME + 4)),
+    Event(wall_time=TIME + 5, step=2, session_log=SessionLog(status=SessionLog.START)),
 ]
 with open(pathlib.Path(__file__).with_name("events.tfevents"), "wb") as file:
     writer = RecordWriter(file)

@@ -16,7 +16,7 @@ export interface Run {
   warnings: string[];        // sentences, shown prominently; often empty
   facts: [string, string][]; // label, value: Data, Task, Rows, Network, Parameters, Optimiser, ...
   history: History;
-  evaluations: Evaluation[]; // the part that counts first (test, else validation, else training)
+  evaluations: Evaluation[]; // the part that counts first (test, else validation, else training), then metrics of the others
   baselines: Baseline[];     // majority class or mean; linear model
   first_layer: FirstLayer | null;
   distributions: Distribution[];
@@ -64,6 +64,7 @@ export interface Evaluation {
   precision_recall: Curve[] | null; // x: recall, y: precision
   residuals: Residuals[] | null;    // one for each target of a regression
   mistakes: Mistake[];       // the most confidently wrong rows, worst first; of a regression the largest errors
+  mistakes_note: string;     // which columns their values are of, a sentence; empty where they are of all
 }
 export interface ClassRow { name: string; rows: number; precision: Maybe; recall: Maybe; f1: Maybe; roc_auc: Maybe }
 export interface CalibrationBin { low: number; high: number; rows: number; confidence: Maybe; accuracy: Maybe }
@@ -80,13 +81,13 @@ export interface Mistake {
   predicted: string;
   confidence: Maybe;         // probability that the model gave to its wrong answer
   picture: Picture | null;
-  values: [string, string][] | null; // of a table: column, value; at most 12
+  values: [string, string][] | null; // of a table: column, value; at most 12, those that the first layer weighs most
 }
 export interface Picture { height: number; width: number; channels: 1 | 3; pixels: string } // base64 of bytes, row-major, channels last
 
 export interface Baseline {
   name: string;              // "majority class", "linear model"
-  metrics: Metric[];         // the same keys as the evaluation's, fewer
+  metrics: Metric[];         // the same keys as the evaluation's
   difference: Difference | null; // model minus baseline, of the main metric
 }
 export interface Difference { key: string; name: string; is_share: boolean; value: Maybe; low: Maybe; high: Maybe; is_noise: boolean; better: "higher" | "lower" }

@@ -115,6 +115,7 @@ function classification({ names, rows: count, signal, seed, part = "test", mista
     precision_recall: shown.map((c) => ({ name: names[c], area: curves[c].average, points: curves[c].recall })),
     residuals: null,
     mistakes,
+    mistakes_note: "",
   };
 }
 
@@ -372,6 +373,7 @@ function regression() {
     precision_recall: null,
     residuals,
     mistakes: Array.from({ length: 6 }, (_, i) => ({ row: 40 + i, truth: (20 + 3 * normal()).toFixed(2), predicted: (27 - i * 0.4).toFixed(2), confidence: null, picture: null, values: COLUMNS.slice(0, 5).map((name) => [name, uniform().toFixed(3)]) })),
+    mistakes_note: "Of 40 columns, the 5 that the first layer weighs most.",
   };
   return report("energy: RMSE 1.55 kWh/m²", [
     run({

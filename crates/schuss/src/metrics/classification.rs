@@ -193,13 +193,6 @@ impl Confusion {
         confusion
     }
 
-    /// From counts, (true class, predicted class): every class with a row occurs.
-    pub(super) fn from_counts(counts: Array2<f64>) -> Self {
-        let has_rows = |class: usize| counts.row(class).iter().chain(counts.column(class)).any(|x| *x > 0.0);
-        let occurs = (0..counts.nrows()).map(has_rows).collect();
-        Self { counts, occurs }
-    }
-
     /// Sums of weights, (true class, predicted class).
     pub fn counts(&self) -> ArrayView2<'_, f64> {
         self.counts.view()
@@ -230,20 +223,46 @@ impl Confusion {
 
     /// The mean recall of the classes that have rows.
     pub fn balanced_accuracy(&self) -> f64 {
-        let recalls = (0..self.occurs.len()).map(|class| self.class(class)).filter(|hits| hits.support > 0.0);
-        let [sum, count] = recalls.fold([0.0; 2], |[sum, count], hits| [sum + hits.right / hits.support, count + 1.0]);
-        sum / count
+        balanced_accuracy(&self.hits())
     }
 
     /// The correlation of truth and prediction, from -1 to 1 (Matthews 1975; of several classes Gorodkin 2004); 0 where one
     /// of them is constant.
     pub fn matthews(&self) -> f64 {
-        let [truth, predicted] = [ndarray::Axis(1), ndarray::Axis(0)].map(|axis| self.counts.sum_axis(axis));
-        let (total, right) = (self.counts.sum(), self.counts.diag().sum());
-        let covariance = right * total - truth.dot(&predicted);
-        let spread = (total * total - truth.dot(&truth)) * (total * total - predicted.dot(&predicted));
-        ratio(covariance, spread.max(0.0).sqrt())
+        matthews(&self.hits())
     }
+
+    fn hits(&self) -> Vec<Hits> {
+        (0..self.occurs.len()).map(|class| self.class(class)).collect()
+    }
+}
+
+/// What each class was: all that scores of classes take of the confusion, without its pairs of classes.
+pub(super) fn class_hits(labels: &[u32], predicted: &[u32], classes: usize, weights: &[f64]) -> Vec<Hits> {
+    let mut hits = vec![Hits::default(); classes];
+    for ((&label, &predicted), weight) in labels.iter().zip(predicted).zip(weights) {
+        hits[label as usize].support += weight;
+        hits[predicted as usize].predicted += weight;
+        hits[label as usize].right += if label == predicted { *weight } else { 0.0 };
+    }
+    hits
+}
+
+/// See [`Confusion::balanced_accuracy`].
+pub(super) fn balanced_accuracy(hits: &[Hits]) -> f64 {
+    let recalls = hits.iter().filter(|hits| hits.support > 0.0);
+    let [sum, count] = recalls.fold([0.0; 2], |[sum, count], hits| [sum + hits.right / hits.support, count + 1.0]);
+    sum / count
+}
+
+/// See [`Confusion::matthews`].
+pub(super) fn matthews(hits: &[Hits]) -> f64 {
+    let sum = |f: fn(&Hits) -> f64| hits.iter().map(f).sum::<f64>();
+    let (total, right) = (sum(|hits| hits.support), sum(|hits| hits.right));
+    let covariance = right * total - sum(|hits| hits.support * hits.predicted);
+    let [truth, predicted] = [sum(|hits| hits.support.powi(2)), sum(|hits| hits.predicted.powi(2))];
+    let spread = (total * total - truth) * (total * total - predicted);
+    ratio(covariance, spread.max(0.0).sqrt())
 }
 
 /// Rows whose confidence is above `low` and at most `high`.

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 
 use ndarray::{Array2, ArrayView2, Axis, Slice};
 
-use super::classification::{CalibrationBin, Confusion, Hits, all_weights, calibration, mean, predicted_classes};
+use super::classification::{
+    CalibrationBin, Confusion, Hits, all_weights, calibration, class_hits, mean, predicted_classes,
+};
 use super::measure::Key;
 use super::ranking::{Curve, Ranking};
-use super::regression::{mean_of, row_means};
+use super::regression::{mean_of, pinball_losses, row_means};
 use super::reweighted::{Reweighted, label_hits, right_shares};
 use super::{Bootstrap, Difference, Interval, Measure, argmax, effective_rows, paired_shares, wilson};
 use crate::{Dataset, Error, Levels, Loss, Model, Real, Result, Targets, Task, Threads};
@@ -32,10 +34,35 @@ pub struct Evaluation<'d> {
     /// (rows, classes), (rows, labels), (rows, targets) or (rows, targets x levels).
     predictions: Array2<f64>,
     is_probability: bool,
-    /// Of quantiles.
-    levels: Option<Levels>,
+    /// Of numbers.
+    aim: Aim,
     truth: Truth<'d>,
     weights: Cow<'d, [f64]>,
+}
+
+/// What predicted numbers are meant to hit: the main measure is the one that these make smallest.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Aim {
+    /// RMSE.
+    Mean,
+    /// MAE.
+    Median,
+    /// The pinball loss.
+    Quantiles(Levels),
+}
+
+impl Aim {
+    fn key(self) -> Key {
+        match self {
+            Self::Mean => Key::Rmse,
+            Self::Median => Key::Mae,
+            Self::Quantiles(_) => Key::Pinball,
+        }
+    }
+
+    pub(super) fn levels(self) -> Option<Levels> {
+        if let Self::Quantiles(levels) = self { Some(levels) } else { None }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -64,9 +91,10 @@ impl<'d> Evaluation<'d> {
     pub fn new<T: Real>(model: &Model<T>, dataset: Dataset<'d>, threads: &Threads) -> Result<Self> {
         model.check(dataset)?;
         let predictions = model.predict(dataset.features(), threads)?;
-        match model.loss {
-            Loss::Quantile(levels) => Self::of_quantiles(levels, predictions, dataset),
-            _ => Self::of_predictions(model.task, model.predicts_probabilities(), predictions, dataset),
+        match (model.task, model.loss) {
+            (_, Loss::Quantile(levels)) => Self::of_quantiles(levels, predictions, dataset),
+            (Task::Regression, Loss::Mae) => Self::of_medians(predictions, dataset),
+            (task, _) => Self::of_predictions(task, model.predicts_probabilities(), predictions, dataset),
         }
     }
 
@@ -120,11 +148,19 @@ impl<'d> Evaluation<'d> {
             return Err(Error::value("predictions", "one value for a row at least", 0));
         }
         let weights = all_weights(dataset.weights(), dataset.rows());
-        Ok(Self { predictions, is_probability, levels: None, truth, weights })
+        Ok(Self { predictions, is_probability, aim: Aim::Mean, truth, weights })
     }
 
-    /// Predicted quantiles, (rows, targets x levels), the levels of a target side by side. That which is nearest to the median
-    /// counts as the prediction where one number is asked for.
+    /// Predicted medians, (rows, targets), as the loss `mae` makes them: the mean absolute error is their main measure.
+    ///
+    /// # Errors
+    /// As [`Evaluation::of_predictions`].
+    pub fn of_medians(predictions: Array2<f64>, dataset: Dataset<'d>) -> Result<Self> {
+        Ok(Self { aim: Aim::Median, ..Self::of_predictions(Task::Regression, false, predictions, dataset)? })
+    }
+
+    /// Predicted quantiles, (rows, targets x levels), the levels of a target side by side: the pinball loss is their main
+    /// measure. The one nearest to the median counts as the prediction where one number is asked for.
     ///
     /// # Errors
     /// As [`Evaluation::of_predictions`].
@@ -134,9 +170,9 @@ impl<'d> Evaluation<'d> {
             let got = predictions.ncols();
             return Err(Error::Shape { what: "values of a prediction, one for each target and level", expected, got });
         }
-        let middle = middle_of(&predictions, Some(levels)).into_owned();
+        let middle = middle_of(&predictions, Aim::Quantiles(levels)).into_owned();
         let evaluation = Self::of_predictions(Task::Regression, false, middle, dataset)?;
-        Ok(Self { predictions, levels: Some(levels), ..evaluation })
+        Ok(Self { predictions, aim: Aim::Quantiles(levels), ..evaluation })
     }
 
     /// Rows.
@@ -149,22 +185,26 @@ impl<'d> Evaluation<'d> {
         self.predictions.view()
     }
 
-    /// Every metric that the task has, the main one first: accuracy (of several labels that over all labels) or RMSE. Each
-    /// with a 95 % interval: Wilson's for shares of rows ([`wilson`], by [`effective_rows`]), else the
-    /// [bootstrap's](Bootstrap), none where it tells nothing: where a metric is the same for every replicate. Large data
-    /// have fewer replicates, 100 at least.
+    /// Every metric that the task has, the main one first: accuracy (of several labels that over all labels); of numbers
+    /// RMSE, of medians MAE, of quantiles the pinball loss. Each with a 95 % interval: Wilson's for shares of rows
+    /// ([`wilson`], by [`effective_rows`]), else the [bootstrap's](Bootstrap), none where it tells nothing: where a metric is
+    /// the same for every replicate. Large data have fewer replicates, 100 at least.
     pub fn measures(&self, threads: &Threads) -> Vec<Measure> {
-        let middle = middle_of(&self.predictions, self.levels);
+        let middle = middle_of(&self.predictions, self.aim);
         let reweighted = self.reweighted(&middle);
-        let mut measures = Vec::new();
-        reweighted.each(&self.weights, &mut |key, value| measures.push((key, value)));
-        let intervals =
-            Bootstrap::quick(self.rows(), self.predictions.ncols()).intervals(&self.weights, threads, |weights| {
-                let mut values = Vec::with_capacity(measures.len());
-                reweighted.each(weights, &mut |_, value| values.push(value));
-                values
-            });
-        measures.into_iter().zip(intervals).map(|((key, value), interval)| self.measure(key, value, interval)).collect()
+        let values = reweighted.all(&self.weights);
+        let bootstrap = Bootstrap::quick(self.rows(), self.predictions.ncols());
+        let intervals = bootstrap.intervals(&self.weights, threads, |weights| {
+            reweighted.all(weights).into_iter().map(|(_, value)| value).collect()
+        });
+        values.into_iter().zip(intervals).map(|((key, value), interval)| self.measure(key, value, interval)).collect()
+    }
+
+    /// [`Evaluation::measures`] without their intervals, which take most of the time.
+    pub fn values(&self) -> Vec<Measure> {
+        let middle = middle_of(&self.predictions, self.aim);
+        let values = self.reweighted(&middle).all(&self.weights).into_iter();
+        values.map(|(key, value)| Measure { value: value.is_finite().then_some(value), ..key.measure() }).collect()
     }
 
     /// The first of [`Evaluation::measures`].
@@ -188,8 +228,9 @@ impl<'d> Evaluation<'d> {
     /// How often each class or label was right, predicted and there.
     pub fn hits(&self) -> Option<Vec<Hits>> {
         match &self.truth {
-            Truth::Classes(_) => {
-                self.confusion().map(|confusion| (0..self.predictions.ncols()).map(|i| confusion.class(i)).collect())
+            Truth::Classes(labels) => {
+                let predicted = predicted_classes(self.predictions.view());
+                Some(class_hits(labels, &predicted, self.predictions.ncols(), &self.weights))
             }
             Truth::Labels(targets) => {
                 let pairs = targets.iter().zip(&self.predictions).map(|(y, p)| [*y > 0.5, *p > 0.5]);
@@ -225,17 +266,23 @@ impl<'d> Evaluation<'d> {
     /// The receiver operating characteristic of a class against the others, or of a label; see [`roc_curve`](super::roc_curve).
     /// None where there is no such class, or it has no rows, or all.
     pub fn roc(&self, class: usize) -> Option<Curve> {
-        let ranking = self.ranking(class)?;
-        let area = ranking.areas(&self.weights).map(|[area, _]| area);
-        Some(Curve { points: ranking.roc(&self.weights)?, area })
+        self.curves(class).map(|[roc, _]| roc)
     }
 
     /// Precision over recall of a class against the others, or of a label; see
     /// [`precision_recall_curve`](super::precision_recall_curve). None where there is no such class, or it has no rows, or all.
     pub fn precision_recall(&self, class: usize) -> Option<Curve> {
+        self.curves(class).map(|[_, precision_recall]| precision_recall)
+    }
+
+    /// [`Evaluation::roc`] and [`Evaluation::precision_recall`] of one ranking of the rows, which takes most of the time.
+    pub fn curves(&self, class: usize) -> Option<[Curve; 2]> {
         let ranking = self.ranking(class)?;
-        let area = ranking.areas(&self.weights).map(|[_, area]| area);
-        Some(Curve { points: ranking.precision_recall(&self.weights)?, area })
+        let [roc, precision_recall] = ranking.areas(&self.weights).map_or([None; 2], |areas| areas.map(Some));
+        Some([
+            Curve { points: ranking.roc(&self.weights)?, area: roc },
+            Curve { points: ranking.precision_recall(&self.weights)?, area: precision_recall },
+        ])
     }
 
     /// The rows that are wrong, the most sure first: by the value predicted for the wrong class; by how far a wrong label's
@@ -256,7 +303,7 @@ impl<'d> Evaluation<'d> {
                 (0..self.rows()).filter_map(|row| Some((sureness(row)?, row))).collect()
             }
             Truth::Numbers(targets) => {
-                let middle = middle_of(&self.predictions, self.levels);
+                let middle = middle_of(&self.predictions, self.aim);
                 let mut errors = vec![0.0; self.rows()];
                 for (a, y) in middle.columns().into_iter().zip(targets.columns()) {
                     let mean_target = mean_of(y, Some(&self.weights));
@@ -274,10 +321,10 @@ impl<'d> Evaluation<'d> {
     }
 
     /// This main measure minus that of `other`, predictions for the same rows. The interval of shares is that of
-    /// [`paired_shares`], of RMSE that of a bootstrap that draws the same rows for both.
+    /// [`paired_shares`], else that of a bootstrap that draws the same rows for both.
     ///
     /// # Errors
-    /// Another task, other rows or targets.
+    /// Another task, other rows or targets, another main measure.
     pub fn difference(&self, other: &Evaluation, threads: &Threads) -> Result<Difference> {
         if self.rows() != other.rows() {
             let [expected, got] = [self.rows(), other.rows()];
@@ -285,6 +332,10 @@ impl<'d> Evaluation<'d> {
         }
         if !self.truth.is_that_of(&other.truth) {
             return Err(Error::value("targets of the other evaluation", "the same as of the first", "others"));
+        }
+        let [key, got] = [self.main_key(), other.main_key()];
+        if key != got {
+            return Err(Error::value("main measure of the other evaluation", key.measure().name, got.measure().name));
         }
         let scores = [self.row_scores(), other.row_scores()];
         let metric = |weights: &[f64]| self.main_of(&scores[0], weights) - self.main_of(&scores[1], weights);
@@ -296,7 +347,7 @@ impl<'d> Evaluation<'d> {
             }
         };
         let value = metric(&self.weights);
-        let Measure { key, name, is_share, higher_is_better, .. } = self.main_key().measure();
+        let Measure { key, name, is_share, higher_is_better, .. } = key.measure();
         Ok(Difference {
             key,
             name,
@@ -313,7 +364,7 @@ impl<'d> Evaluation<'d> {
         match &self.truth {
             Truth::Classes(labels) => Reweighted::of_classes(labels, predictions, self.is_probability),
             Truth::Labels(targets) => Reweighted::of_labels(*targets, predictions, self.is_probability),
-            Truth::Numbers(targets) => Reweighted::of_numbers(*targets, predictions, middle.view(), self.levels),
+            Truth::Numbers(targets) => Reweighted::of_numbers(*targets, predictions, middle.view(), self.aim),
         }
     }
 
@@ -321,11 +372,12 @@ impl<'d> Evaluation<'d> {
         match self.truth {
             Truth::Classes(_) => Key::Accuracy,
             Truth::Labels(_) => Key::LabelAccuracy,
-            Truth::Numbers(_) => Key::Rmse,
+            Truth::Numbers(_) => self.aim.key(),
         }
     }
 
-    /// What each row adds to the main measure: the share of its decisions that are right, its mean squared error.
+    /// What each row adds to the main measure: the share of its decisions that are right, its mean error of the kind that
+    /// the measure is about.
     fn row_scores(&self) -> Vec<f64> {
         match &self.truth {
             Truth::Classes(labels) => {
@@ -334,8 +386,12 @@ impl<'d> Evaluation<'d> {
             }
             Truth::Labels(targets) => right_shares(*targets, self.predictions.view()),
             Truth::Numbers(targets) => {
-                let middle = middle_of(&self.predictions, self.levels);
-                row_means(middle.view(), *targets, |error| error * error)
+                let predictions = self.predictions.view();
+                match self.aim {
+                    Aim::Mean => row_means(predictions, *targets, |error| error * error),
+                    Aim::Median => row_means(predictions, *targets, f64::abs),
+                    Aim::Quantiles(levels) => pinball_losses(predictions, *targets, levels),
+                }
             }
         }
     }
@@ -343,7 +399,7 @@ impl<'d> Evaluation<'d> {
     /// The main measure under given weights.
     fn main_of(&self, row_scores: &[f64], weights: &[f64]) -> f64 {
         let mean = mean(row_scores.iter().copied(), weights);
-        if let Truth::Numbers(_) = self.truth { mean.sqrt() } else { mean }
+        if self.main_key() == Key::Rmse { mean.sqrt() } else { mean }
     }
 
     /// The measure of this value; `interval` is the bootstrap's.
@@ -382,8 +438,8 @@ impl<'d> Evaluation<'d> {
 }
 
 /// One prediction for each target: of quantiles the level nearest to the median.
-fn middle_of(predictions: &Array2<f64>, levels: Option<Levels>) -> Cow<'_, Array2<f64>> {
-    match levels {
+fn middle_of(predictions: &Array2<f64>, aim: Aim) -> Cow<'_, Array2<f64>> {
+    match aim.levels() {
         Some(levels) => {
             let middle = of_level(predictions.view(), levels, levels.middle());
             Cow::Owned(middle.to_owned())

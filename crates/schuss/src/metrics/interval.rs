@@ -79,7 +79,7 @@ pub fn paired_shares(shares: [&[f64]; 2], weights: &[f64]) -> Option<Interval> {
 /// level = Φ(z₀ + (z₀ ± z)/(1 - a (z₀ ± z))).
 ///
 /// a = Σ u³/(6 (Σ u²)^1.5) over rows, u the mean of the metric without one row less the metric without that one; of more
-/// than 1,000 rows it is near 0, and taken as 0.
+/// rows than there are replicates it is near 0, and taken as 0.
 ///
 /// The rows have to be independent of each other, and new ones drawn like them. The training's own chance (another seed,
 /// other training data) is not in the interval. Where a metric hangs on a few rows, too few are too few: of 30 rows, of
@@ -109,15 +109,15 @@ impl Bootstrap {
         Self { replicates: (MOST_WORK / work).clamp(100, 1000), ..Self::default() }
     }
 
-    /// The most rows for which the acceleration is computed.
-    const MOST_LEFT_OUT: usize = 1000;
+    /// Rows that tell anything of others: of fewer, replicates are too much alike.
+    const LEAST_ROWS: usize = 10;
     /// The largest share of replicates for which a metric may be undefined.
     const MOST_UNDEFINED: f64 = 0.05;
     /// Replicates that a thread takes at once.
     const PART: usize = 16;
 
     /// The intervals of several metrics at once. `metrics` says what they are under given weights, always as many, NaN where
-    /// one is undefined. None where one is undefined for `weights` or for more than 5 % of the replicates, or fewer than two
+    /// one is undefined. None where one is undefined for `weights` or for more than 5 % of the replicates, or fewer than ten
     /// rows count. An interval without width says that all replicates agree: they then tell nothing about others.
     ///
     /// The result does not depend on the number of threads.
@@ -142,7 +142,7 @@ impl Bootstrap {
         let values = metrics(weights);
         let rows: Vec<u32> = (0..weights.len() as u32).filter(|&row| weights[row as usize] > 0.0).collect();
         let rows_that_count = effective_rows(weights);
-        if rows.len() < 2 || values.is_empty() {
+        if rows.len() < Self::LEAST_ROWS || values.is_empty() {
             return vec![None; values.len()];
         }
         let stream = |replicate: usize| Stream::new(self.seed, Purpose::Bootstrap, replicate as u64);
@@ -154,7 +154,7 @@ impl Bootstrap {
                 changed[row] += weights[row];
             }
         });
-        let left_out = if rows.len() <= Self::MOST_LEFT_OUT { rows.len() } else { 0 };
+        let left_out = if rows.len() <= self.replicates { rows.len() } else { 0 };
         let without = many(left_out, values.len(), weights, threads, &metrics, |i, changed| {
             changed.copy_from_slice(weights);
             changed[rows[i] as usize] = 0.0;

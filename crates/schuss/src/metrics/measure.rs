@@ -53,6 +53,8 @@ pub(super) enum Key {
     Precision,
     Recall,
     F1,
+    MicroPrecision,
+    MicroRecall,
     MicroF1,
     Matthews,
     RocAuc,
@@ -108,6 +110,18 @@ impl Key {
                 "F1 (macro)",
                 UP,
                 "The harmonic mean of precision and recall of a class, averaged over the classes.",
+            ),
+            Self::MicroPrecision => share(
+                "precision_micro",
+                "precision (micro)",
+                UP,
+                "Of the labels predicted as there, over all rows together, the share that are.",
+            ),
+            Self::MicroRecall => share(
+                "recall_micro",
+                "recall (micro)",
+                UP,
+                "Of the labels that are there, over all rows together, the share predicted as such.",
             ),
             Self::MicroF1 => share(
                 "f1_micro",

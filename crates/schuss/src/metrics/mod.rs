@@ -72,7 +72,8 @@ pub enum Scores {
         rmse: f64,
         /// mean |a - y| over rows and outputs.
         mae: f64,
-        /// 1 - Σ(a - y)²/Σ(y - ȳ)²; of constant targets 1 if the predictions are exact, else 0; see [`r2`].
+        /// 1 - Σ(a - y)²/Σ(y - ȳ)²; of constant targets 1 if the predictions are exact, else 0; of a single row NaN; see
+        /// [`r2`].
         r2: f64,
     },
 }
@@ -145,6 +146,7 @@ const CONTIGUOUS: &str = "rows are contiguous";
 
 /// Sums over the rows seen so far, each times its weight.
 struct Tally {
+    rows: usize,
     weight: f64,
     correct: f64,
     exact: f64,
@@ -165,6 +167,7 @@ impl Tally {
             Targets::Values(values) => values.columns().into_iter().map(|y| mean_of(y, dataset.weights())).collect(),
         };
         Self {
+            rows: dataset.rows(),
             weight: 0.0,
             correct: 0.0,
             exact: 0.0,
@@ -240,11 +243,11 @@ impl Tally {
             Task::Regression => {
                 let targets = self.mean.len() as f64;
                 let parts = self.squared_error.iter().zip(&self.squared_deviation);
+                let r2 = parts.map(|(&error, &deviation)| regression::explained_share(error, deviation)).sum::<f64>();
                 Scores::Regression {
                     rmse: mean(self.squared_error.iter().sum::<f64>() / targets).sqrt(),
                     mae: mean(self.absolute_error / targets),
-                    r2: parts.map(|(&error, &deviation)| regression::explained_share(error, deviation)).sum::<f64>()
-                        / targets,
+                    r2: if self.rows < regression::LEAST_ROWS { f64::NAN } else { r2 / targets },
                 }
             }
         }

@@ -3,6 +3,11 @@
 use ndarray::{ArrayView1, ArrayView2};
 
 use super::classification::{all_weights, mean};
+use super::evaluation::of_level;
+use crate::Levels;
+
+/// Rows of which there is an R².
+pub(super) const LEAST_ROWS: usize = 2;
 
 /// √(mean (a - y)²) over rows and outputs together. (scikit-learn's `root_mean_squared_error` is that of each output,
 /// averaged; of one output they are the same.)
@@ -33,8 +38,18 @@ pub fn pinball(predictions: ArrayView2<f64>, targets: ArrayView2<f64>, level: f6
 }
 
 /// The pinball loss of a - y.
-pub(super) fn pinball_of(error: f64, level: f64) -> f64 {
+fn pinball_of(error: f64, level: f64) -> f64 {
     (-level * error).max((1.0 - level) * error)
+}
+
+/// The pinball loss of each row, averaged over levels and outputs; the levels of an output side by side.
+pub(super) fn pinball_losses(predictions: ArrayView2<f64>, targets: ArrayView2<f64>, levels: Levels) -> Vec<f64> {
+    let mut sums = vec![0.0; targets.nrows()];
+    for (i, &level) in levels.levels().iter().enumerate() {
+        let losses = row_means(of_level(predictions, levels, i), targets, |error| pinball_of(error, level));
+        sums.iter_mut().zip(losses).for_each(|(sum, loss)| *sum += loss / levels.levels().len() as f64);
+    }
+    sums
 }
 
 /// The mean over a row's outputs of `f` of a - y, for each row.
@@ -48,12 +63,15 @@ pub(super) fn row_means(predictions: ArrayView2<f64>, targets: ArrayView2<f64>, 
 /// R² = 1 - Σ(a - y)²/Σ(y - ȳ)² of each output, averaged over the outputs.
 ///
 /// Where the targets of an output are all the same, there is nothing to explain: its R² is 1 if the predictions are exact,
-/// else 0, as scikit-learn's `r2_score` with `force_finite`.
+/// else 0, as scikit-learn's `r2_score` with `force_finite`. That of fewer than two rows is undefined: NaN.
 ///
 /// # Panics
 /// The shapes differ.
 pub fn r2(predictions: ArrayView2<f64>, targets: ArrayView2<f64>, weights: Option<&[f64]>) -> f64 {
     assert_eq!(predictions.dim(), targets.dim(), "shape of the predictions");
+    if targets.nrows() < LEAST_ROWS {
+        return f64::NAN;
+    }
     let all = all_weights(weights, targets.nrows());
     let of_output = |(a, y): (ArrayView1<f64>, ArrayView1<f64>)| {
         let mean = mean_of(y, weights);

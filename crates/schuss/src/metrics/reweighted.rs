@@ -1,16 +1,15 @@
 //! All metrics of an evaluation under many weights of its rows. What does not depend on the weights is computed once, so
 //! that each set of weights takes one pass over the rows for every metric, and one for every ranking.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 
 use super::classification::{
-    self, Average, CalibrationSums, Confusion, Hits, bins_of, brier_scores, log_losses, mean, negative_log, top_k_hits,
+    self, Average, CalibrationSums, Hits, bins_of, brier_scores, class_hits, log_losses, mean, negative_log, top_k_hits,
 };
-use super::evaluation::of_level;
+use super::evaluation::Aim;
 use super::measure::Key;
 use super::ranking::{Ranking, mean_areas, ranked_classes};
-use super::regression::{self, pinball_of, row_means};
-use crate::Levels;
+use super::regression::{self, pinball_losses, row_means};
 
 /// Bins of the calibration error (as many as Guo et al. 2017 take).
 const BINS: usize = 15;
@@ -19,14 +18,14 @@ const TOP_THREE_CLASSES: usize = 6;
 
 /// An evaluation, but for the weights.
 pub(super) enum Reweighted<'e> {
-    Classes(Classes),
+    Classes(Classes<'e>),
     Labels(Labels),
     Numbers(Numbers<'e>),
 }
 
-pub(super) struct Classes {
-    /// True class times the number of classes, plus predicted class.
-    pairs: Vec<u32>,
+pub(super) struct Classes<'e> {
+    labels: &'e [u32],
+    predicted: Vec<u32>,
     classes: usize,
     right: Vec<f64>,
     top_three: Option<Vec<f64>>,
@@ -51,6 +50,7 @@ pub(super) struct Numbers<'e> {
     squares: Vec<f64>,
     absolutes: Vec<f64>,
     pinballs: Option<Vec<f64>>,
+    are_medians: bool,
 }
 
 /// What each row adds to the metrics of probabilities.
@@ -64,11 +64,9 @@ struct Probabilities {
 }
 
 impl<'e> Reweighted<'e> {
-    pub(super) fn of_classes(labels: &[u32], predictions: ArrayView2<f64>, is_probability: bool) -> Self {
+    pub(super) fn of_classes(labels: &'e [u32], predictions: ArrayView2<f64>, is_probability: bool) -> Self {
         let classes = predictions.ncols();
         let predicted = classification::predicted_classes(predictions);
-        let pairs =
-            labels.iter().zip(&predicted).map(|(label, predicted)| label * classes as u32 + predicted).collect();
         let ranking =
             |class: usize| Ranking::new(|row| labels[row] as usize == class, &predictions.column(class).to_vec());
         let probabilities = || {
@@ -78,12 +76,13 @@ impl<'e> Reweighted<'e> {
             Probabilities::new(log_losses, briers, confidence.collect(), is_right.collect())
         };
         Self::Classes(Classes {
-            pairs,
+            labels,
             classes,
             right: labels.iter().zip(&predicted).map(|(label, predicted)| f64::from(label == predicted)).collect(),
             top_three: (classes >= TOP_THREE_CLASSES).then(|| top_k_hits(labels, predictions, 3)),
             rankings: ranked_classes(classes).filter_map(ranking).collect(),
             probabilities: is_probability.then(probabilities),
+            predicted,
         })
     }
 
@@ -118,53 +117,46 @@ impl<'e> Reweighted<'e> {
         targets: ArrayView2<'e, f64>,
         predictions: ArrayView2<f64>,
         middle: ArrayView2<'e, f64>,
-        levels: Option<Levels>,
+        aim: Aim,
     ) -> Self {
-        let pinballs = |levels: Levels| {
-            let mut sums = vec![0.0; targets.nrows()];
-            for (i, &level) in levels.levels().iter().enumerate() {
-                let predictions = of_level(predictions, levels, i);
-                let losses = row_means(predictions, targets, |error| pinball_of(error, level));
-                sums.iter_mut().zip(losses).for_each(|(sum, loss)| *sum += loss / levels.levels().len() as f64);
-            }
-            sums
-        };
         Self::Numbers(Numbers {
             predictions: middle,
             targets,
             squares: row_means(middle, targets, |error| error * error),
             absolutes: row_means(middle, targets, f64::abs),
-            pinballs: levels.map(pinballs),
+            pinballs: aim.levels().map(|levels| pinball_losses(predictions, targets, levels)),
+            are_medians: matches!(aim, Aim::Median),
         })
     }
 
-    /// Calls `f` with every metric under these weights, always the same ones in the same order, the main one first; NaN
-    /// where one is undefined.
-    pub(super) fn each(&self, weights: &[f64], f: &mut impl FnMut(Key, f64)) {
+    /// Every metric under these weights, always the same ones in the same order, the main one first; NaN where one is
+    /// undefined.
+    pub(super) fn all(&self, weights: &[f64]) -> Vec<(Key, f64)> {
+        let mut all = Vec::new();
+        let mut put = |key, value| all.push((key, value));
         match self {
-            Self::Classes(classes) => classes.each(weights, f),
-            Self::Labels(labels) => labels.each(weights, f),
-            Self::Numbers(numbers) => numbers.each(weights, f),
+            Self::Classes(classes) => classes.each(weights, &mut put),
+            Self::Labels(labels) => labels.each(weights, &mut put),
+            Self::Numbers(numbers) => numbers.each(weights, &mut put),
         }
+        all
     }
 }
 
-impl Classes {
+impl Classes<'_> {
     fn each(&self, weights: &[f64], f: &mut impl FnMut(Key, f64)) {
-        let mut counts = vec![0.0; self.classes * self.classes];
-        self.pairs.iter().zip(weights).for_each(|(&pair, weight)| counts[pair as usize] += weight);
-        let counts = Array2::from_shape_vec((self.classes, self.classes), counts).expect("a square");
-        let confusion = Confusion::from_counts(counts);
+        let mut hits = class_hits(self.labels, &self.predicted, self.classes, weights);
+        hits.retain(|hits| hits.support > 0.0 || hits.predicted > 0.0);
         f(Key::Accuracy, mean(self.right.iter().copied(), weights));
         if let Some(hits) = &self.top_three {
             f(Key::TopThree, mean(hits.iter().copied(), weights));
         }
-        f(Key::BalancedAccuracy, confusion.balanced_accuracy());
-        let scores = confusion.average(Average::Macro);
+        f(Key::BalancedAccuracy, classification::balanced_accuracy(&hits));
+        let scores = classification::average(&hits, Average::Macro);
         f(Key::Precision, scores.precision);
         f(Key::Recall, scores.recall);
         f(Key::F1, scores.f1);
-        f(Key::Matthews, confusion.matthews());
+        f(Key::Matthews, classification::matthews(&hits));
         each_area(&self.rankings, weights, f);
         self.probabilities.iter().for_each(|of| of.each(1, weights, f));
     }
@@ -179,7 +171,10 @@ impl Labels {
         f(Key::Precision, scores.precision);
         f(Key::Recall, scores.recall);
         f(Key::F1, scores.f1);
-        f(Key::MicroF1, classification::average(&hits, Average::Micro).f1);
+        let scores = classification::average(&hits, Average::Micro);
+        f(Key::MicroPrecision, scores.precision);
+        f(Key::MicroRecall, scores.recall);
+        f(Key::MicroF1, scores.f1);
         each_area(&self.rankings, weights, f);
         self.probabilities.iter().for_each(|of| of.each(self.labels, weights, f));
     }
@@ -187,12 +182,18 @@ impl Labels {
 
 impl Numbers<'_> {
     fn each(&self, weights: &[f64], f: &mut impl FnMut(Key, f64)) {
-        f(Key::Rmse, mean(self.squares.iter().copied(), weights).sqrt());
-        f(Key::Mae, mean(self.absolutes.iter().copied(), weights));
-        f(Key::R2, regression::r2(self.predictions, self.targets, Some(weights)));
         if let Some(losses) = &self.pinballs {
             f(Key::Pinball, mean(losses.iter().copied(), weights));
         }
+        let mut errors = [
+            (Key::Rmse, mean(self.squares.iter().copied(), weights).sqrt()),
+            (Key::Mae, mean(self.absolutes.iter().copied(), weights)),
+        ];
+        if self.are_medians {
+            errors.reverse();
+        }
+        errors.into_iter().for_each(|(key, value)| f(key, value));
+        f(Key::R2, regression::r2(self.predictions, self.targets, Some(weights)));
     }
 }
 

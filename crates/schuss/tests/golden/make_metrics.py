@@ -100,15 +100,13 @@ def labels_case(name, targets, probabilities, weights=None):
     predicted = (probabilities > 0.5).astype(int)
     each = range(targets.shape[1])
     roc_auc, pr_auc = mean_areas([areas(targets[:, j] > 0, probabilities[:, j], weights) for j in each])
-    precision, recall, f1, _ = prf(targets, predicted, "macro", weights)
+    average = averages(targets, predicted, weights)
     repeated = None if weights is None else np.repeat(weights, targets.shape[1])
     expected = {
         "accuracy": 1 - metrics.hamming_loss(targets, predicted, sample_weight=weights),
         "exact": metrics.accuracy_score(targets, predicted, sample_weight=weights),
-        "precision_macro": precision,
-        "recall_macro": recall,
-        "f1_macro": f1,
-        "f1_micro": prf(targets, predicted, "micro", weights)[2],
+        **{f"{score}_{how}": average[how][i]
+           for how in ["macro", "micro"] for i, score in enumerate(["precision", "recall", "f1"])},
         "roc_auc": roc_auc,
         "pr_auc": pr_auc,
         "log_loss": np.mean([metrics.log_loss(targets[:, j], probabilities[:, j], sample_weight=weights, labels=[0, 1])
@@ -211,6 +209,7 @@ numbers_case("constant and perfect", np.full((5, 1), 2.0), np.full((5, 1), 2.0))
 numbers_case("constant where it counts", predictions[:4], np.array([[1, 1], [1, 1], [1, 1], [4, 9.0]]),
              np.array([1, 1, 1, 0.0]))
 numbers_case("two rows", predictions[:2], targets[:2])
+numbers_case("one row", predictions[:1], targets[:1])
 
 made_with = f"scikit-learn {sklearn.__version__}, NumPy {np.__version__}"
 text = ",\n".join(json.dumps(case) for case in cases)

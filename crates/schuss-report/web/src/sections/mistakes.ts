@@ -13,7 +13,7 @@ export function mistakes(evaluation: Evaluation, level: Level): HTMLElement | nu
   const lead = isRegression
     ? `The ${evaluation.part} rows whose prediction is farthest off, worst first.`
     : `The wrong ${evaluation.part} rows that it gave the highest probability, worst first: often hard cases, or labels that are wrong themselves.`;
-  return section(level, isRegression ? "The largest errors" : "Sure, and wrong", lead, cards);
+  return section(level, isRegression ? "The largest errors" : "Sure, and wrong", `${lead} ${evaluation.mistakes_note}`.trim(), cards);
 }
 
 function card(mistake: Mistake, is_regression: boolean): HTMLElement {
