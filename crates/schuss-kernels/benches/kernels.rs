@@ -58,7 +58,7 @@ fn elementwise<T: Real>(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements((rows * columns) as u64));
     group.bench_function("exp", |bencher| bencher.iter(|| map(&Threads::ONE, values, |x| (-x).exp())));
     group.bench_function("tanh", |bencher| bencher.iter(|| map(&Threads::ONE, values, T::tanh)));
-    group.bench_function("zip", |bencher| bencher.iter(|| zip(&Threads::ONE, values, other_slice, |x, y| x * y)));
+    group.bench_function("zip", |bencher| bencher.iter(|| zip(&Threads::ONE, values, [other_slice], |x, [y]| x * y)));
     group.bench_function("sum_rows", |bencher| bencher.iter(|| sum_rows(&Threads::ONE, other.view(), &mut sums)));
     group.bench_function("moments", |bencher| {
         let keep = T::from_f64(0.9);

@@ -1,7 +1,7 @@
 //! Loops over elements and rows: plain closures, compiled for the instruction set in use and shared out to threads.
 //!
 //! A closure sees one element or one row at a time (or several rows, which it treats one by one), so that the partition
-//! never shows in a result.
+//! never shows in a result. Loops work with a copy of it, whose constants no store can change: they stay in registers.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,44 +18,41 @@ pub(crate) const SMALLEST_PART: usize = 1 << 13;
 pub(crate) const MOST_PARTS: usize = 32;
 
 /// `x = f(x)` for every element.
-pub fn map<T: Real>(threads: &Threads, values: &mut [T], f: impl Fn(T) -> T + Sync) {
+pub fn map<T: Real>(threads: &Threads, values: &mut [T], f: impl Fn(T) -> T + Copy + Sync) {
     spread(
         threads,
         1,
         values,
         #[inline(always)]
-        |values: &mut [T]| values.iter_mut().for_each(|x| *x = f(*x)),
-    );
-}
-
-/// `x = f(x, y)` for every pair of elements.
-///
-/// # Panics
-/// The lengths differ.
-pub fn zip<T: Real>(threads: &Threads, values: &mut [T], other: &[T], f: impl Fn(T, T) -> T + Sync) {
-    spread(
-        threads,
-        1,
-        (values, other),
-        #[inline(always)]
-        |(values, other): (&mut [T], &[T])| {
-            values.iter_mut().zip(other).for_each(|(x, &y)| *x = f(*x, y));
+        |values: &mut [T]| {
+            let f = f;
+            values.iter_mut().for_each(|x| *x = f(*x));
         },
     );
 }
 
-/// Calls `f` with a parameter and its gradient, for every one.
+/// `x = f(x, others)` for every element and those in its place.
 ///
 /// # Panics
 /// The lengths differ.
-pub fn update<T: Real>(threads: &Threads, parameters: &mut [T], gradient: &[T], f: impl Fn(&mut T, T) + Sync) {
+pub fn zip<T: Real, const N: usize>(
+    threads: &Threads,
+    values: &mut [T],
+    others: [&[T]; N],
+    f: impl Fn(T, [T; N]) -> T + Copy + Sync,
+) {
+    let length = values.len();
     spread(
         threads,
         1,
-        (parameters, gradient),
+        (values, Several { length, pieces: others }),
         #[inline(always)]
-        |(parameters, gradient): (&mut [T], &[T])| {
-            parameters.iter_mut().zip(gradient).for_each(|(p, &g)| f(p, g));
+        |(values, Several { pieces: others, .. }): (&mut [T], Several<&[T], N>)| {
+            let (f, length) = (f, values.len());
+            let others = others.map(|other| &other[..length]);
+            for (i, x) in values.iter_mut().enumerate() {
+                *x = f(*x, std::array::from_fn(|k| others[k][i]));
+            }
         },
     );
 }
@@ -74,17 +71,16 @@ pub fn update_runs<T: Real, R: Sync, F: Fn(T, T, [T; N]) -> (T, [T; N]), const N
     states: [&mut [T]; N],
     rule: impl Fn(&R) -> F + Sync,
 ) -> bool {
-    type Operands<'a, T, const N: usize> = ((Indices, &'a mut [T]), (&'a [T], Slices<'a, T, N>));
+    type Operands<'a, T, const N: usize> = ((Indices, &'a mut [T]), (&'a [T], Several<&'a mut [T], N>));
     let length = parameters.len();
     assert_eq!(runs.last().map_or(0, |(end, _)| *end), length, "end of the last run");
-    assert!(states.iter().all(|state| state.len() == length), "lengths of the operands");
     let all_finite = AtomicBool::new(true);
     spread(
         threads,
         1,
-        ((Indices(0..length), parameters), (gradient, Slices { length, slices: states })),
+        ((Indices(0..length), parameters), (gradient, Several { length, pieces: states })),
         #[inline(always)]
-        |((Indices(indices), parameters), (gradient, Slices { slices: mut states, .. })): Operands<T, N>| {
+        |((Indices(indices), parameters), (gradient, Several { pieces: mut states, .. })): Operands<T, N>| {
             let first_run = runs.partition_point(|(end, _)| *end <= indices.start);
             let mut done = 0;
             for (end, run) in &runs[first_run..] {
@@ -132,7 +128,7 @@ fn update_run<T: Real, const N: usize>(
 ///
 /// # Panics
 /// The matrix is not contiguous.
-pub fn map_rows<T: Real>(threads: &Threads, matrix: ArrayViewMut2<T>, f: impl Fn(&mut [T]) + Sync) {
+pub fn map_rows<T: Real>(threads: &Threads, matrix: ArrayViewMut2<T>, f: impl Fn(&mut [T]) + Copy + Sync) {
     /// As many as stay in the L1 cache.
     const BLOCK: usize = 2048;
     let columns = matrix.ncols();
@@ -149,56 +145,45 @@ pub fn map_rows<T: Real>(threads: &Threads, matrix: ArrayViewMut2<T>, f: impl Fn
     );
 }
 
-/// Calls `f` with every row and the same row of `other`.
+/// Calls `f` with the number of every row, and that row of all `outputs` and `inputs`. A row is as much work as `work`
+/// elements.
 ///
 /// # Panics
 /// The numbers of rows differ, or rows are not contiguous.
-pub fn zip_rows<T: Real>(
+pub fn each_row<T: Real, const N: usize, const M: usize>(
     threads: &Threads,
-    matrix: ArrayViewMut2<T>,
-    other: ArrayView2<T>,
-    f: impl Fn(&mut [T], &[T]) + Sync,
+    work: usize,
+    outputs: [ArrayViewMut2<T>; N],
+    inputs: [ArrayView2<T>; M],
+    f: impl Fn(usize, [&mut [T]; N], [&[T]; M]) + Copy + Sync,
 ) {
-    let columns = matrix.ncols();
+    type Operands<'a, T, const N: usize, const M: usize> =
+        (Indices, (Several<ArrayViewMut2<'a, T>, N>, Several<ArrayView2<'a, T>, M>));
+    let length = outputs.first().map_or(0, |output| output.nrows());
     spread(
         threads,
-        columns,
-        (matrix, other),
+        work,
+        (Indices(0..length), (Several { length, pieces: outputs }, Several { length, pieces: inputs })),
         #[inline(always)]
-        |(mut matrix, other): (ArrayViewMut2<T>, ArrayView2<T>)| {
-            matrix.rows_mut().into_iter().zip(other.rows()).for_each(|(row, other)| {
-                f(row.into_slice().expect(CONTIGUOUS), other.to_slice().expect(CONTIGUOUS));
-            });
+        |(Indices(numbers), (mut outputs, inputs)): Operands<T, N, M>| {
+            let f = f;
+            for (i, number) in numbers.enumerate() {
+                f(number, rows_mut(&mut outputs.pieces, i), rows(&inputs.pieces, i));
+            }
         },
     );
 }
 
-/// Calls `f` with the number of every row, its row of both `outputs`, and its row of `input`.
-///
-/// # Panics
-/// The numbers of rows differ, or rows are not contiguous.
-pub fn each_row<T: Real>(
-    threads: &Threads,
-    outputs: [ArrayViewMut2<T>; 2],
-    input: ArrayView2<T>,
-    f: impl Fn(usize, [&mut [T]; 2], &[T]) + Sync,
-) {
-    type Rows<'a, T> = ((ArrayViewMut2<'a, T>, ArrayViewMut2<'a, T>), (ArrayView2<'a, T>, Indices));
-    let [first, second] = outputs;
-    let [rows, columns] = [input.nrows(), input.ncols()];
-    spread(
-        threads,
-        columns,
-        ((first, second), (input, Indices(0..rows))),
-        #[inline(always)]
-        |((mut first, mut second), (input, Indices(numbers))): Rows<T>| {
-            let outputs = first.rows_mut().into_iter().zip(second.rows_mut());
-            for ((number, input), (first, second)) in numbers.zip(input.rows()).zip(outputs) {
-                let outputs = [first, second].map(|row| row.into_slice().expect(CONTIGUOUS));
-                f(number, outputs, input.to_slice().expect(CONTIGUOUS));
-            }
-        },
-    );
+/// A row of each matrix.
+#[inline(always)]
+pub(crate) fn rows<'a, T, const N: usize>(matrices: &'a [ArrayView2<T>; N], row: usize) -> [&'a [T]; N] {
+    std::array::from_fn(|k| matrices[k].row(row).to_slice().expect(CONTIGUOUS))
+}
+
+/// [`rows`], to write.
+#[inline(always)]
+pub(crate) fn rows_mut<'a, T, const N: usize>(matrices: &'a mut [ArrayViewMut2<T>; N], row: usize) -> [&'a mut [T]; N] {
+    matrices.each_mut().map(|matrix| matrix.row_mut(row).into_slice().expect(CONTIGUOUS))
 }
 
 /// Calls `f` with the numbers of some rows and those rows, which lie one after the other, whichever rows they are. A row is
@@ -219,31 +204,6 @@ pub fn map_row_ranges<T: Real>(
         (Indices(0..rows), matrix),
         #[inline(always)]
         |(Indices(rows), matrix): (Indices, ArrayViewMut2<T>)| f(rows, matrix.into_slice().expect(CONTIGUOUS)),
-    );
-}
-
-/// Calls `f` with the number of every row and that row of all `matrices`. It is as much work as `work` elements.
-///
-/// # Panics
-/// The numbers of rows differ, or rows are not contiguous.
-pub fn map_rows_of<T: Real, const N: usize>(
-    threads: &Threads,
-    work: usize,
-    matrices: [ArrayViewMut2<T>; N],
-    f: impl Fn(usize, [&mut [T]; N]) + Sync,
-) {
-    let rows = matrices.first().map_or(0, |matrix| matrix.nrows());
-    assert!(matrices.iter().all(|matrix| matrix.nrows() == rows), "rows of the matrices");
-    spread(
-        threads,
-        work,
-        (Indices(0..rows), Matrices { rows, matrices }),
-        #[inline(always)]
-        |(Indices(numbers), Matrices { mut matrices, .. }): (Indices, Matrices<T, N>)| {
-            for (i, number) in numbers.enumerate() {
-                f(number, matrices.each_mut().map(|matrix| matrix.row_mut(i).into_slice().expect(CONTIGUOUS)));
-            }
-        },
     );
 }
 
@@ -346,9 +306,19 @@ impl<T: Real> Pieces for ArrayViewMut2<'_, T> {
 }
 
 /// A matrix that is cut between columns.
-pub(crate) struct Columns<'a, T>(pub(crate) ArrayView2<'a, T>);
+pub(crate) struct Columns<V>(pub(crate) V);
 
-impl<T: Real> Pieces for Columns<'_, T> {
+impl<T: Real> Pieces for Columns<ArrayView2<'_, T>> {
+    fn len(&self) -> usize {
+        self.0.ncols()
+    }
+    fn split_at(self, middle: usize) -> (Self, Self) {
+        let (left, right) = self.0.split_at(Axis(1), middle);
+        (Columns(left), Columns(right))
+    }
+}
+
+impl<T: Real> Pieces for Columns<ArrayViewMut2<'_, T>> {
     fn len(&self) -> usize {
         self.0.ncols()
     }
@@ -371,52 +341,29 @@ impl Pieces for Indices {
     }
 }
 
-/// Several slices of one length; there may be none.
-struct Slices<'a, T, const N: usize> {
-    length: usize,
-    slices: [&'a mut [T]; N],
+/// Operands of one length; there may be none.
+pub(crate) struct Several<P, const N: usize> {
+    pub(crate) length: usize,
+    pub(crate) pieces: [P; N],
 }
 
-impl<T: Send, const N: usize> Pieces for Slices<'_, T, N> {
+impl<P: Pieces, const N: usize> Pieces for Several<P, N> {
     fn len(&self) -> usize {
+        assert!(self.pieces.iter().all(|piece| piece.len() == self.length), "lengths of the operands");
         self.length
-    }
-    fn split_at(self, middle: usize) -> (Self, Self) {
-        let mut ends = std::array::from_fn(|_| Default::default());
-        let mut places = ends.iter_mut();
-        let begins = self.slices.map(|slice| {
-            let (begin, end) = slice.split_at_mut(middle);
-            if let Some(place) = places.next() {
-                *place = end;
-            }
-            begin
-        });
-        (Self { length: middle, slices: begins }, Self { length: self.length - middle, slices: ends })
-    }
-}
-
-/// Several matrices of as many rows.
-struct Matrices<'a, T, const N: usize> {
-    rows: usize,
-    matrices: [ArrayViewMut2<'a, T>; N],
-}
-
-impl<T: Real, const N: usize> Pieces for Matrices<'_, T, N> {
-    fn len(&self) -> usize {
-        self.rows
     }
     fn split_at(self, middle: usize) -> (Self, Self) {
         let mut ends = [const { None }; N];
         let mut places = ends.iter_mut();
-        let begins = self.matrices.map(|matrix| {
-            let (begin, end) = matrix.split_at(Axis(0), middle);
+        let begins = self.pieces.map(|piece| {
+            let (begin, end) = piece.split_at(middle);
             if let Some(place) = places.next() {
                 *place = Some(end);
             }
             begin
         });
         let ends = ends.map(|end| end.expect("as many ends as begins"));
-        (Self { rows: middle, matrices: begins }, Self { rows: self.rows - middle, matrices: ends })
+        (Self { length: middle, pieces: begins }, Self { length: self.length - middle, pieces: ends })
     }
 }
 
@@ -487,16 +434,16 @@ mod tests {
             let mut out = x.clone();
             map(&threads, out.as_slice_mut().unwrap(), |x| 2.0 * x);
             assert_eq!(out, x.mapv(|x| 2.0 * x));
-            zip(&threads, out.as_slice_mut().unwrap(), y.as_slice().unwrap(), |x, y| x - y);
+            zip(&threads, out.as_slice_mut().unwrap(), [y.as_slice().unwrap()], |x, [y]| x - y);
             assert_eq!(out, x.mapv(|x| 2.0 * x) - &y);
-            zip_rows(&threads, out.view_mut(), y.view(), |row, other| row.copy_from_slice(other));
+            each_row(&threads, columns, [out.view_mut()], [y.view()], |_, [row], [other]| row.copy_from_slice(other));
             assert_eq!(out, y);
             map_rows(&threads, out.view_mut(), |rows| rows.chunks_mut(columns).for_each(<[f64]>::reverse));
             let last = rows - 1;
             assert_eq!(out[(last, 0)], y[(last, columns - 1)]);
             let mut numbers = x.clone();
-            each_row(&threads, [out.view_mut(), numbers.view_mut()], y.view(), |number, [first, second], y| {
-                first.copy_from_slice(y);
+            each_row(&threads, columns, [out.view_mut(), numbers.view_mut()], [], |number, [first, second], []| {
+                first.copy_from_slice(y.row(number).to_slice().unwrap());
                 second.fill(number as f64);
             });
             assert_eq!(out, y);
@@ -505,12 +452,6 @@ mod tests {
                 out.chunks_mut(columns).zip(rows).for_each(|(out, row)| out.fill(row as f64));
             });
             assert_eq!(out, numbers);
-            map_rows_of(&threads, columns, [out.view_mut(), numbers.view_mut()], |number, [first, second]| {
-                assert!(first == second && first[0] == number as f64);
-                first.fill(-1.0);
-                second.fill(2.0 * number as f64);
-            });
-            assert!(out.iter().all(|&x| x == -1.0) && numbers[(last, columns - 1)] == 2.0 * last as f64);
             let flat = [&x, &y].map(|matrix| matrix.as_slice().unwrap());
             check_runs(&threads, flat);
             let indices: Vec<u32> = (0..rows as u32).rev().collect();
@@ -543,6 +484,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "lengths of the operands")]
     fn lengths_must_agree() {
-        zip(&Threads::ONE, &mut [1.0f32], &[1.0, 2.0], |x, _| x);
+        zip(&Threads::ONE, &mut [1.0f32], [&[1.0, 2.0]], |x, _| x);
     }
 }

@@ -21,14 +21,12 @@ mod sums;
 mod threads;
 mod transpose;
 
-pub use elementwise::{
-    each_row, gather_rows, map, map_row_ranges, map_rows, map_rows_of, prefetch, update, update_runs, zip, zip_rows,
-};
+pub use elementwise::{each_row, gather_rows, map, map_row_ranges, map_rows, prefetch, update_runs, zip};
 pub use gemm::{Compute, Fused, Products, gemm};
 pub use isa::{Isa, IsaError};
 pub use meter::Work;
 pub use peak::{Bf16, Burst, fma_burst, memory_sweep};
 pub use real::Real;
 pub use row::{ROW_PRODUCT_COLUMNS, row_product};
-pub use sums::{map_rows_sum, sum_of, sum_of_pairs, sum_rows, sum_rows_of};
+pub use sums::{map_rows_sum, same_rows, sum_of, sum_of_pairs, sum_rows, sum_rows_of};
 pub use threads::Threads;

@@ -3,9 +3,11 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
-use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, ShapeBuilder};
 
-use crate::elementwise::{CONTIGUOUS, Columns, MOST_PARTS, SMALLEST_PART, lock, spread};
+use crate::elementwise::{
+    CONTIGUOUS, Columns, MOST_PARTS, Pieces, SMALLEST_PART, Several, lock, rows, rows_mut, spread,
+};
 use crate::meter::{Work, timed};
 use crate::{Isa, Real, Threads};
 
@@ -15,65 +17,94 @@ use crate::{Isa, Real, Threads};
 /// # Panics
 /// The length of `sums` is not the number of columns, or rows are not contiguous.
 pub fn sum_rows<T: Real>(threads: &Threads, matrix: ArrayView2<T>, sums: &mut [T]) {
-    sum_rows_of(threads, matrix, matrix, |x, _| x, sums);
+    sum_rows_of(threads, [matrix], [], [sums], |[x]| ([], [x]));
 }
 
-/// `sums[j] = Σ_i f(x[i][j], y[i][j])`, in the order of [`sum_rows`].
+/// `(outputs[i][j], terms[i][j]) = f(inputs[i][j])` and `sums[j] = Σ_i terms[i][j]`, in the order of [`sum_rows`].
 ///
 /// # Panics
 /// The shapes do not fit together, or rows are not contiguous.
-pub fn sum_rows_of<T: Real>(
+pub fn sum_rows_of<T: Real, const M: usize, const N: usize, const K: usize>(
     threads: &Threads,
-    x: ArrayView2<T>,
-    y: ArrayView2<T>,
-    f: impl Fn(T, T) -> T + Sync,
-    sums: &mut [T],
+    inputs: [ArrayView2<T>; M],
+    outputs: [ArrayViewMut2<T>; N],
+    mut sums: [&mut [T]; K],
+    f: impl Fn([T; M]) -> ([T; N], [T; K]) + Copy + Sync,
 ) {
     const NARROW: usize = 64;
+    type OfColumns<'a, T, const M: usize, const N: usize, const K: usize> =
+        (Several<&'a mut [T], K>, (Several<Columns<ArrayView2<'a, T>>, M>, Several<Columns<ArrayViewMut2<'a, T>>, N>));
     #[inline(always)]
-    fn add<T: Real>(sums: &mut [T], x: ArrayView2<T>, y: ArrayView2<T>, f: impl Fn(T, T) -> T) {
-        sums.fill(T::ZERO);
-        for (x, y) in x.rows().into_iter().zip(y.rows()) {
-            let [x, y] = [x, y].map(|row| row.to_slice().expect(CONTIGUOUS));
-            sums.iter_mut().zip(x.iter().zip(y)).for_each(|(sum, (&x, &y))| *sum += f(x, y));
+    fn add<T: Real, const M: usize, const N: usize, const K: usize>(
+        count: usize,
+        inputs: [ArrayView2<T>; M],
+        mut outputs: [ArrayViewMut2<T>; N],
+        mut sums: [&mut [T]; K],
+        f: impl Fn([T; M]) -> ([T; N], [T; K]) + Copy,
+    ) {
+        let columns = sums[0].len();
+        let mut sums = sums.each_mut().map(|sums| &mut sums[..columns]);
+        sums.iter_mut().for_each(|sums| sums.fill(T::ZERO));
+        for row in 0..count {
+            let inputs = rows(&inputs, row).map(|input| &input[..columns]);
+            let mut outputs = rows_mut(&mut outputs, row).map(|output| &mut output[..columns]);
+            for j in 0..columns {
+                let (output, terms) = f(std::array::from_fn(|k| inputs[k][j]));
+                (0..N).for_each(|k| outputs[k][j] = output[k]);
+                (0..K).for_each(|k| sums[k][j] += terms[k]);
+            }
         }
     }
-    assert_eq!(sums.len(), x.ncols(), "length of the sums");
-    assert_eq!(x.dim(), y.dim(), "shapes of the matrices");
-    let [rows, columns] = [x.nrows(), x.ncols()];
+    let [rows, columns] = [inputs[0].nrows(), inputs[0].ncols()];
+    assert!(sums.iter().all(|sums| sums.len() == columns), "length of the sums");
+    let shapes = inputs.iter().map(|input| input.dim()).chain(outputs.iter().map(|output| output.dim()));
+    shapes.for_each(|shape| assert_eq!(shape, (rows, columns), "shapes of the matrices"));
     if columns > NARROW {
+        let several = Several { length: columns, pieces: sums };
+        let inputs = Several { length: columns, pieces: inputs.map(Columns) };
+        let outputs = Several { length: columns, pieces: outputs.map(Columns) };
         return spread(
             threads,
             rows,
-            (sums, (Columns(x), Columns(y))),
+            (several, (inputs, outputs)),
             #[inline(always)]
-            |(sums, (Columns(x), Columns(y))): (&mut [T], (Columns<T>, Columns<T>))| add(sums, x, y, &f),
+            |(sums, (inputs, outputs)): OfColumns<T, M, N, K>| {
+                let inputs = inputs.pieces.map(|Columns(input)| input);
+                let outputs = outputs.pieces.map(|Columns(output)| output);
+                add(rows, inputs, outputs, sums.pieces, f);
+            },
         );
     }
     let pieces = RowPieces::of(rows);
-    if pieces.count <= 1 {
-        return timed(Work::Elementwise, || {
-            Isa::current().run(
-                #[inline(always)]
-                || add(sums, x, y, &f),
-            );
-        });
-    }
-    let of_pieces = [const { Mutex::new([T::ZERO; NARROW]) }; MOST_PARTS];
+    let mut rest = Some(Several { length: rows, pieces: outputs });
+    let cells: [_; MOST_PARTS] = std::array::from_fn(|piece| {
+        let (outputs, others) = rest.take().map(|rest| rest.split_at(pieces.rows(piece).len())).unzip();
+        rest = others;
+        Mutex::new((outputs, [[T::ZERO; NARROW]; K]))
+    });
     timed(Work::Elementwise, || {
         pieces.for_each(threads, columns, |piece, rows| {
-            let sums = &mut lock(&of_pieces[piece])[..columns];
-            let [x, y] = [x, y].map(|matrix| matrix.slice_axis_move(Axis(0), rows.clone().into()));
+            let (outputs, sums) = &mut *lock(&cells[piece]);
+            let Some(outputs) = outputs.take() else { return };
+            let inputs = inputs.map(|input| input.slice_axis_move(Axis(0), rows.clone().into()));
             Isa::current().run(
                 #[inline(always)]
-                || add(sums, x, y, &f),
+                || add(rows.len(), inputs, outputs.pieces, sums.each_mut().map(|sums| &mut sums[..columns]), f),
             );
         });
-        sums.fill(T::ZERO);
-        for of_piece in &of_pieces[..pieces.count] {
-            sums.iter_mut().zip(&*lock(of_piece)).for_each(|(sum, &x)| *sum += x);
+        sums.iter_mut().for_each(|sums| sums.fill(T::ZERO));
+        for cell in &cells[..pieces.count] {
+            let of_piece = &lock(cell).1;
+            for (sums, of_piece) in sums.iter_mut().zip(of_piece) {
+                sums.iter_mut().zip(of_piece).for_each(|(sum, &x)| *sum += x);
+            }
         }
     });
+}
+
+/// A matrix of so many rows that are all the same.
+pub fn same_rows<T: Real>(row: &[T], rows: usize) -> ArrayView2<'_, T> {
+    ArrayView2::from_shape((rows, row.len()).strides((0, 1)), row).expect("a view may repeat what it reads")
 }
 
 /// Rows cut into pieces whose number depends on nothing but theirs.
@@ -92,12 +123,14 @@ impl RowPieces {
         Self { rows, length, count: rows.div_ceil(length) }
     }
 
+    fn rows(self, piece: usize) -> Range<usize> {
+        let [first, end] = [piece, piece + 1].map(|piece| (piece * self.length).min(self.rows));
+        first..end
+    }
+
     /// Calls `f` with each piece and its rows, in parallel where that is worth it.
     fn for_each(self, threads: &Threads, columns: usize, f: impl Fn(usize, Range<usize>) + Sync) {
-        let do_piece = |piece: usize| {
-            let first = piece * self.length;
-            f(piece, first..(first + self.length).min(self.rows));
-        };
+        let do_piece = |piece: usize| f(piece, self.rows(piece));
         if threads.parts(self.rows * columns, SMALLEST_PART) > 1 {
             threads.for_each(self.count, do_piece);
         } else {
@@ -223,7 +256,9 @@ mod tests {
             let mut sums_of_one = vec![f64::NAN; columns];
             sum_rows(&Threads::ONE, x.view(), &mut sums_of_one);
             assert_eq!(sums, sums_of_one, "bits of the sums at {count} threads");
-            sum_rows_of(&threads, x.view(), y.view(), |x, y| x * y, &mut sums);
+            let double = |[x, y]: [f64; 2]| ([2.0 * x], [x * y]);
+            sum_rows_of(&threads, [x.view(), y.view()], [out.view_mut()], [&mut sums], double);
+            assert_eq!(out, x.mapv(|x| 2.0 * x));
             for (sum, (x, y)) in sums.iter().zip(x.columns().into_iter().zip(y.columns())) {
                 let expected: f64 = x.iter().zip(y).map(|(x, y)| x * y).sum();
                 assert!((sum - expected).abs() <= 1e-12 * rows as f64, "{sum} {expected}");

@@ -25,7 +25,7 @@
 //! a saturated network still learns. With e = 0 the two are the same.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
-use schuss_kernels::{Fused, map, map_rows, zip, zip_rows};
+use schuss_kernels::{Fused, each_row, map, map_rows, zip};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Real, Result, Threads};
@@ -161,24 +161,93 @@ impl Activation {
         }
     }
 
+    /// Has `to_do` done with f and f′ of an activation of single numbers, which softmax is not.
+    pub(crate) fn with<T: Real>(self, to_do: impl WithFunction<T>) {
+        match self {
+            Self::Identity | Self::Softmax { .. } => to_do.call(
+                #[inline(always)]
+                |z| z,
+                #[inline(always)]
+                |d, _, _| d,
+            ),
+            Self::Relu => to_do.call(
+                #[inline(always)]
+                |z| if z < T::ZERO { T::ZERO } else { z },
+                #[inline(always)]
+                |d, _, a| if a > T::ZERO { d } else { T::ZERO },
+            ),
+            Self::LeakyRelu => to_do.call(
+                #[inline(always)]
+                |z| if z < T::ZERO { T::from_f64(LEAKY_SLOPE) * z } else { z },
+                #[inline(always)]
+                |d, _, a| if a > T::ZERO { d } else { T::from_f64(LEAKY_SLOPE) * d },
+            ),
+            Self::Sigmoid => to_do.call(
+                #[inline(always)]
+                |z| sigmoid(z),
+                #[inline(always)]
+                |d, _, a| d * a * (T::ONE - a),
+            ),
+            Self::Tanh => to_do.call(
+                #[inline(always)]
+                |z| z.tanh(),
+                #[inline(always)]
+                |d, _, a| d * (T::ONE - a * a),
+            ),
+            Self::Gelu => to_do.call(
+                #[inline(always)]
+                |z| z * normal_distribution(z),
+                #[inline(always)]
+                |d, z, _| d * (normal_distribution(z) + z * normal_density(z)),
+            ),
+            Self::Selu => to_do.call(
+                #[inline(always)]
+                |z| {
+                    let [scale, scaled_alpha] = [SELU[0], SELU[0] * SELU[1]].map(T::from_f64);
+                    let negative = scaled_alpha * ((if z < T::ZERO { z } else { T::ZERO }).exp() - T::ONE);
+                    if z > T::ZERO { scale * z } else { negative }
+                },
+                #[inline(always)]
+                |d, _, a| {
+                    let [scale, scaled_alpha] = [SELU[0], SELU[0] * SELU[1]].map(T::from_f64);
+                    d * (if a > T::ZERO { scale } else { a + scaled_alpha })
+                },
+            ),
+            Self::Swish => to_do.call(
+                #[inline(always)]
+                |z| z * sigmoid(z),
+                #[inline(always)]
+                |d, z, _| {
+                    let s = sigmoid(z);
+                    d * (s + z * s * (T::ONE - s))
+                },
+            ),
+            Self::Mish => to_do.call(
+                #[inline(always)]
+                |z| {
+                    let [_, n, inverse] = mish_terms(z);
+                    z * (n * inverse)
+                },
+                // With t = n/(n + 2): σ(z) (1 - t²) = 4 e (e + 1)/(n + 2)².
+                #[inline(always)]
+                |d, z, _| {
+                    let [e, n, inverse] = mish_terms(z);
+                    d * (inverse * (n + T::from_f64(4.0) * z * (e * (e + T::ONE) * inverse)))
+                },
+            ),
+            Self::Softplus => to_do.call(
+                #[inline(always)]
+                |z| softplus(z),
+                #[inline(always)]
+                |d, z, _| d * sigmoid(z),
+            ),
+        }
+    }
+
     /// `a = f(a)`. A NaN stays one.
     pub fn apply<T: Real>(self, threads: &Threads, mut a: ArrayViewMut2<T>) {
-        let [slope, one] = [T::from_f64(LEAKY_SLOPE), T::ONE];
         match self {
             Self::Identity => {}
-            Self::Relu => map(threads, elements(&mut a), |z| if z < T::ZERO { T::ZERO } else { z }),
-            Self::LeakyRelu => map(threads, elements(&mut a), |z| if z < T::ZERO { slope * z } else { z }),
-            Self::Sigmoid => map(threads, elements(&mut a), sigmoid),
-            Self::Tanh => map(threads, elements(&mut a), T::tanh),
-            Self::Gelu => map(threads, elements(&mut a), |z| z * normal_distribution(z)),
-            Self::Selu => {
-                let [scale, scaled_alpha] = [SELU[0], SELU[0] * SELU[1]].map(T::from_f64);
-                let negative = |z: T| scaled_alpha * ((if z < T::ZERO { z } else { T::ZERO }).exp() - one);
-                map(threads, elements(&mut a), |z| if z > T::ZERO { scale * z } else { negative(z) });
-            }
-            Self::Swish => map(threads, elements(&mut a), |z| z * sigmoid(z)),
-            Self::Mish => map(threads, elements(&mut a), |z| z * tanh_softplus(z)),
-            Self::Softplus => map(threads, elements(&mut a), softplus),
             Self::Softmax { epsilon } => {
                 let columns = a.ncols();
                 map_rows(
@@ -188,40 +257,65 @@ impl Activation {
                     |rows| softmax(rows, columns, epsilon),
                 );
             }
+            _ => self.with(Apply { threads, a: a.as_slice_mut().expect(CONTIGUOUS) }),
         }
     }
 
-    /// `d = d ⊙ f′(z)`: ∂L/∂a on entry, ∂L/∂z on return. `z` is read only where [`Activation::keeps_logits`].
+    /// `d = d ⊙ f′(z)`: ∂L/∂a on entry, ∂L/∂z on return. `z` is read only where [`Activation::keeps_logits`], `a` only
+    /// elsewhere.
     pub fn chain<T: Real>(self, threads: &Threads, z: ArrayView2<T>, a: ArrayView2<T>, mut d: ArrayViewMut2<T>) {
-        let slope = T::from_f64(LEAKY_SLOPE);
-        let one = T::ONE;
         match self {
             Self::Identity => {}
-            Self::Relu => zip(threads, elements(&mut d), slice(&a), |d, a| if a > T::ZERO { d } else { T::ZERO }),
-            Self::LeakyRelu => {
-                zip(threads, elements(&mut d), slice(&a), |d, a| if a > T::ZERO { d } else { slope * d })
+            Self::Softmax { .. } => each_row(
+                threads,
+                d.ncols(),
+                [d],
+                [a],
+                #[inline(always)]
+                |_, [d], [p]| softmax_chain(d, p),
+            ),
+            _ => {
+                let z_or_a = if self.keeps_logits() { z } else { a };
+                let (z_or_a, d) = (z_or_a.to_slice().expect(CONTIGUOUS), d.as_slice_mut().expect(CONTIGUOUS));
+                self.with(Chain { threads, z_or_a, d });
             }
-            Self::Sigmoid => zip(threads, elements(&mut d), slice(&a), |d, a| d * a * (one - a)),
-            Self::Tanh => zip(threads, elements(&mut d), slice(&a), |d, a| d * (one - a * a)),
-            Self::Gelu => {
-                zip(threads, elements(&mut d), slice(&z), |d, z| d * (normal_distribution(z) + z * normal_density(z)))
-            }
-            Self::Selu => {
-                let [scale, scaled_alpha] = [SELU[0], SELU[0] * SELU[1]].map(T::from_f64);
-                let slope = |a: T| if a > T::ZERO { scale } else { a + scaled_alpha };
-                zip(threads, elements(&mut d), slice(&a), |d, a| d * slope(a));
-            }
-            Self::Swish => zip(threads, elements(&mut d), slice(&z), |d, z| {
-                let s = sigmoid(z);
-                d * (s + z * s * (one - s))
-            }),
-            Self::Mish => zip(threads, elements(&mut d), slice(&z), |d, z| {
-                let t = tanh_softplus(z);
-                d * (t + z * sigmoid(z) * (one - t * t))
-            }),
-            Self::Softplus => zip(threads, elements(&mut d), slice(&z), |d, z| d * sigmoid(z)),
-            Self::Softmax { .. } => zip_rows(threads, d, a, softmax_chain),
         }
+    }
+}
+
+/// Something to do with an activation of single numbers: f and f′ are inlined into it.
+pub(crate) trait WithFunction<T> {
+    /// `f(z)`, and `chain(d, z, a)` = d f′(z) for a = f(z), which reads z only where [`Activation::keeps_logits`], a
+    /// only elsewhere.
+    fn call(self, f: impl Fn(T) -> T + Copy + Sync, chain: impl Fn(T, T, T) -> T + Copy + Sync);
+}
+
+struct Apply<'a, T> {
+    threads: &'a Threads,
+    a: &'a mut [T],
+}
+
+impl<T: Real> WithFunction<T> for Apply<'_, T> {
+    fn call(self, f: impl Fn(T) -> T + Copy + Sync, _: impl Fn(T, T, T) -> T + Copy + Sync) {
+        map(self.threads, self.a, f);
+    }
+}
+
+struct Chain<'a, T> {
+    threads: &'a Threads,
+    z_or_a: &'a [T],
+    d: &'a mut [T],
+}
+
+impl<T: Real> WithFunction<T> for Chain<'_, T> {
+    fn call(self, _: impl Fn(T) -> T + Copy + Sync, chain: impl Fn(T, T, T) -> T + Copy + Sync) {
+        zip(
+            self.threads,
+            self.d,
+            [self.z_or_a],
+            #[inline(always)]
+            move |d, [z_or_a]| chain(d, z_or_a, z_or_a),
+        );
     }
 }
 
@@ -258,13 +352,14 @@ pub(crate) fn sigmoid<T: Real>(z: T) -> T {
     (if is_negative { e } else { T::ONE }) / (T::ONE + e)
 }
 
-/// tanh(ln(1 + exp z)) = n/(n + 2) with n = exp z (exp z + 2); 1 from z = 20 on, as far as numbers of 53 bits can tell.
+/// e = exp z, n = e (e + 2) and 1/(n + 2), in which tanh(ln(1 + exp z)) = n/(n + 2); that is 1 from z = 20 on, as far as
+/// numbers of 53 bits can tell.
 #[inline(always)]
-fn tanh_softplus<T: Real>(z: T) -> T {
+fn mish_terms<T: Real>(z: T) -> [T; 3] {
     let [two, most] = [2.0, 20.0].map(T::from_f64);
     let e = (if z > most { most } else { z }).exp();
     let n = e * (e + two);
-    n / (n + two)
+    [e, n, T::ONE / (n + two)]
 }
 
 /// ln(1 + exp z) = max(z, 0) + ln(1 + e) with e = exp(-|z|); the logarithm is corrected for what 1 + e rounds off.
@@ -291,11 +386,3 @@ fn normal_density<T: Real>(z: T) -> T {
 }
 
 const CONTIGUOUS: &str = "matrices of activations are contiguous";
-
-fn elements<'a, T: Real>(matrix: &'a mut ArrayViewMut2<T>) -> &'a mut [T] {
-    matrix.as_slice_mut().expect(CONTIGUOUS)
-}
-
-fn slice<'a, T: Real>(matrix: &ArrayView2<'a, T>) -> &'a [T] {
-    matrix.to_slice().expect(CONTIGUOUS)
-}

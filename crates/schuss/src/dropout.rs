@@ -5,6 +5,7 @@ use schuss_kernels::each_row;
 use serde::{Deserialize, Serialize};
 
 use crate::random::{Purpose, Stream};
+use crate::residual::copy;
 use crate::workspace::Pass;
 use crate::{Real, Threads};
 
@@ -27,6 +28,8 @@ pub struct Dropout {
 
 /// Parts of which a rate is some.
 const LEVELS: f64 = 65536.0;
+/// Elements of a row that are drawn at once.
+const PART: usize = 256;
 
 impl Dropout {
     /// This dropout with its rate times `factor`.
@@ -49,29 +52,34 @@ impl Dropout {
         layer: usize,
         x: ArrayView2<T>,
         k: ArrayViewMut2<T>,
-        mut a: ArrayViewMut2<T>,
+        a: ArrayViewMut2<T>,
     ) {
-        let Pass::Training { seed, step, first_row } = pass else { return a.assign(&x) };
+        let Pass::Training { seed, step, first_row } = pass else { return copy(threads, x, a) };
         let (dropped, kept) = self.dropped_and_kept::<T>();
         let draws = Stream::new(seed, Purpose::Dropout, step);
         each_row(
             threads,
+            self.features,
             [k, a],
-            x,
+            [x],
             #[inline(always)]
-            |row, [mut k, a], x| {
+            |row, [k, a], [x]| {
                 // Two draws a word; every row begins with a block of its own.
                 let words = x.len().div_ceil(2).next_multiple_of(16) as u64;
                 let mut draws = draws.at(layer as u64, (first_row + row) as u64 * words);
-                let mut bytes = [0; 1024];
-                for (a, x) in a.chunks_mut(512).zip(x.chunks(512)) {
-                    let bytes = &mut bytes[..2 * x.len()];
+                let (mut bytes, mut factors) = ([0; 2 * PART], [T::ZERO; PART]);
+                for (part, (a, x)) in a.chunks_mut(PART).zip(x.chunks(PART)).enumerate() {
+                    let (bytes, factors) = (&mut bytes[..2 * x.len()], &mut factors[..x.len()]);
                     draws.fill(bytes);
-                    let draws = bytes.as_chunks::<2>().0.iter().map(|draw| u16::from_le_bytes(*draw));
-                    let factors = draws.map(|draw| if draw < dropped { T::ZERO } else { kept });
-                    a.iter_mut().zip(x.iter().zip(factors.clone())).for_each(|(a, (&x, k))| *a = x * k); // a = x ⊙ k
-                    let to_keep = k.split_off_mut(..x.len()).unwrap_or_default();
-                    to_keep.iter_mut().zip(factors).for_each(|(to_keep, k)| *to_keep = k);
+                    let drawn = bytes.as_chunks::<2>().0.iter().map(|draw| u16::from_le_bytes(*draw));
+                    factors
+                        .iter_mut()
+                        .zip(drawn)
+                        .for_each(|(k, draw)| *k = if draw < dropped { T::ZERO } else { kept });
+                    a.iter_mut().zip(x.iter().zip(&*factors)).for_each(|(a, (&x, &k))| *a = x * k); // a = x ⊙ k
+                    if !k.is_empty() {
+                        k[part * PART..][..x.len()].copy_from_slice(factors);
+                    }
                 }
             },
         );
@@ -86,8 +94,8 @@ impl Dropout {
         pass: Pass,
         k: ArrayView2<T>,
         a: ArrayView2<T>,
-        d: ArrayViewMut2<T>,
-        mut dx: ArrayViewMut2<T>,
+        d: ArrayView2<T>,
+        dx: ArrayViewMut2<T>,
         is_after_relu: bool,
     ) {
         let is_training = pass != Pass::Inference;
@@ -95,10 +103,11 @@ impl Dropout {
         match is_after_relu {
             true => each_row(
                 threads,
-                [dx, d],
-                a,
+                self.features,
+                [dx],
+                [d, a],
                 #[inline(always)]
-                |_, [dx, d], a| {
+                |_, [dx], [d, a]| {
                     let terms = d.iter().zip(a);
                     dx.iter_mut()
                         .zip(terms)
@@ -107,12 +116,13 @@ impl Dropout {
             ),
             false if is_training => each_row(
                 threads,
-                [dx, d],
-                k,
+                self.features,
+                [dx],
+                [d, k],
                 #[inline(always)]
-                |_, [dx, d], k| dx.iter_mut().zip(d.iter().zip(k)).for_each(|(dx, (&d, &k))| *dx = d * k), // dx = da ⊙ k
+                |_, [dx], [d, k]| dx.iter_mut().zip(d.iter().zip(k)).for_each(|(dx, (&d, &k))| *dx = d * k), // dx = da ⊙ k
             ),
-            false => dx.assign(&d),
+            false => copy(threads, d, dx),
         }
     }
 }

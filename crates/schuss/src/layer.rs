@@ -116,8 +116,7 @@ impl Layer {
     /// Columns of [`LayerMemory::kept`], for a layer whose backward [goes back through a ReLU](Self::fuses), too, or not.
     pub(crate) fn kept_columns(&self, is_after_relu: bool) -> usize {
         match self {
-            Self::Dense(_) | Self::Residual(_) | Self::Scale(_) | Self::Embed(_) => 0,
-            Self::Parametric(parametric) => parametric.features,
+            Self::Dense(_) | Self::Residual(_) | Self::Scale(_) | Self::Parametric(_) | Self::Embed(_) => 0,
             Self::Dropout(dropout) => {
                 if is_after_relu {
                     0
@@ -160,7 +159,7 @@ impl Layer {
             }
             Self::Residual(residual) => residual.forward(threads, x, s.expect("an earlier layer"), a),
             Self::Scale(scale) => scale.forward(threads, parameters, x, a),
-            Self::Parametric(parametric) => parametric.forward(threads, parameters, x, kept, a),
+            Self::Parametric(parametric) => parametric.forward(threads, parameters, x, a),
             Self::Embed(embed) => embed.forward(threads, parameters, x, a),
         }
     }
@@ -194,13 +193,13 @@ impl Layer {
             Self::Dropout(dropout) => {
                 if let Some((dx, fused)) = dx {
                     let is_after_relu = matches!(fused, Fused::ReluMask(_));
-                    dropout.times(dropout_factor).backward(threads, pass, kept.view(), a, d, dx, is_after_relu);
+                    dropout.times(dropout_factor).backward(threads, pass, kept.view(), a, d.view(), dx, is_after_relu);
                 }
             }
             Self::Residual(residual) => dx.into_iter().for_each(|(dx, _)| residual.backward(threads, d.view(), dx)),
             Self::Scale(scale) => scale.backward(threads, parameters, x, d.view(), gradient, dx.map(|(dx, _)| dx)),
             Self::Parametric(parametric) => {
-                parametric.backward(threads, parameters, x, kept, d.view(), gradient, dx.map(|(dx, _)| dx));
+                parametric.backward(threads, parameters, x, d.view(), gradient, dx.map(|(dx, _)| dx));
             }
             Self::Embed(embed) => embed.backward(threads, parameters, x, d.view(), gradient, dx.map(|(dx, _)| dx)),
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2};
-use schuss_kernels::{Compute, Fused, update};
+use schuss_kernels::{Compute, Fused, zip};
 
 use crate::dense::Dense;
 use crate::dropout::Dropout;
@@ -575,7 +575,9 @@ impl<T: Real> Network<T> {
         let factor = T::from_f64(2.0 * l2);
         for range in self.penalized(on_biases) {
             let parameters = &self.parameters[range.clone()];
-            update(threads, &mut gradient[range], parameters, |gradient, parameter| *gradient += factor * parameter);
+            zip(threads, &mut gradient[range], [parameters], move |gradient, [parameter]| {
+                gradient + factor * parameter
+            });
         }
     }
 

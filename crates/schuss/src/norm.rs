@@ -1,7 +1,7 @@
 //! Normalisation: its forward and its backward.
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
-use schuss_kernels::{Threads, each_row, sum_of, sum_rows, sum_rows_of};
+use schuss_kernels::{Threads, each_row, same_rows, sum_of, sum_rows, sum_rows_of};
 use serde::{Deserialize, Serialize};
 
 use crate::workspace::Pass;
@@ -84,10 +84,11 @@ impl Norm {
         match self.kind {
             NormKind::Layer => each_row(
                 threads,
+                n,
                 [normalized, a.view_mut()],
-                x,
+                [x],
                 #[inline(always)]
-                |_, [x_hat, a], x| {
+                |_, [x_hat, a], [x]| {
                     let (x_hat, inverse) = x_hat.split_at_mut(n);
                     let count = T::from_f64(n as f64);
                     let mean = sum_of(x, x, |x, _| x) / count;
@@ -108,9 +109,8 @@ impl Norm {
                     let one_over_m = T::from_f64(1.0 / x.nrows() as f64);
                     sum_rows(threads, x, mean);
                     mean.iter_mut().for_each(|mean| *mean *= one_over_m);
-                    let means = ArrayView2::from_shape((1, n), &*mean).expect("a mean for each column");
-                    let means = means.broadcast(x.dim()).expect("one row for all");
-                    sum_rows_of(threads, x, means, |x, mean| (x - mean) * (x - mean), variance);
+                    let inputs = [x, same_rows(mean, x.nrows())];
+                    sum_rows_of(threads, inputs, [], [variance], |[x, mean]| ([], [(x - mean) * (x - mean)]));
                     variance.iter_mut().for_each(|variance| *variance *= one_over_m);
                 }
                 let epsilon = T::from_f64(EPSILON);
@@ -118,10 +118,11 @@ impl Norm {
                 let (mean, inverse) = (&*mean, &*inverse);
                 each_row(
                     threads,
+                    n,
                     [normalized, a.view_mut()],
-                    x,
+                    [x],
                     #[inline(always)]
-                    |_, [x_hat, a], x| {
+                    |_, [x_hat, a], [x]| {
                         let columns = x.iter().zip(mean.iter().zip(inverse));
                         x_hat.iter_mut().zip(columns).for_each(|(x_hat, (&x, (&m, &i)))| *x_hat = (x - m) * i);
                         affine(x_hat, parameters, is_relu, a);
@@ -156,8 +157,8 @@ impl Norm {
         self.activation.chain(threads, z, a, d.view_mut()); // dz = da ⊙ f′(z)
         let normalized = normalized.view();
         let x_hat = normalized.split_at(Axis(1), n).0;
-        sum_rows_of(threads, d.view(), x_hat, |d, x_hat| d * x_hat, d_gamma); // dγ = Σ_batch dz ⊙ x̂
-        sum_rows(threads, d.view(), d_beta); // dβ = Σ_batch dz
+        // dγ = Σ_batch dz ⊙ x̂, dβ = Σ_batch dz
+        sum_rows_of(threads, [d.view(), x_hat], [], [&mut *d_gamma, &mut *d_beta], |[d, x_hat]| ([], [d * x_hat, d]));
         let Some(dx) = dx else { return };
         let (d_gamma, d_beta) = (&*d_gamma, &*d_beta);
         let count = |count: usize| T::from_f64(1.0 / count as f64);
@@ -165,10 +166,11 @@ impl Norm {
             // dx = (g - mean g - x̂ mean(g ⊙ x̂))/σ with g = γ ⊙ dz, means over the row
             NormKind::Layer => each_row(
                 threads,
-                [dx, d],
-                normalized,
+                n,
+                [dx],
+                [d.view(), normalized],
                 #[inline(always)]
-                |_, [dx, d], kept| {
+                |_, [dx], [d, kept]| {
                     let (x_hat, inverse) = (&kept[..n], kept[n]);
                     dx.iter_mut().zip(d.iter().zip(gamma)).for_each(|(g, (&d, &gamma))| *g = gamma * d);
                     let mean = sum_of(dx, dx, |g, _| g) * count(n);
@@ -182,10 +184,11 @@ impl Norm {
                 let one_over_m = if uses_running(pass, d.nrows()) { T::ZERO } else { count(d.nrows()) };
                 each_row(
                     threads,
-                    [dx, d],
-                    normalized,
+                    n,
+                    [dx],
+                    [d.view(), normalized],
                     #[inline(always)]
-                    |_, [dx, d], x_hat| {
+                    |_, [dx], [d, x_hat]| {
                         let sums = d_beta.iter().zip(d_gamma);
                         let factors = gamma.iter().zip(inverse);
                         for ((dx, (&d, &x_hat)), ((&db, &dg), (&gamma, &inverse))) in

@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 use std::ops::{Range, RangeInclusive};
 
 use ndarray::{ArrayView2, ArrayViewMut2};
-use schuss_kernels::{Threads, map_rows_of};
+use schuss_kernels::{Threads, each_row};
 use serde::{Deserialize, Serialize};
 
 use crate::{Factors, Real};
@@ -115,12 +115,13 @@ impl Periodic {
             ArrayViewMut2::from_shape((numbers, length), of_all).expect("a row for each number")
         });
         let work = x.nrows() * self.work(1);
-        map_rows_of(
+        each_row(
             threads,
             work,
             gradients,
+            [],
             #[inline(always)]
-            |number, gradients| self.backward_of(numbers, number, parameters, x, d, gradients),
+            |number, gradients, []| self.backward_of(numbers, number, parameters, x, d, gradients),
         );
     }
 

@@ -1,7 +1,7 @@
 //! The residual connection: its forward and its backward.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
-use schuss_kernels::zip_rows;
+use schuss_kernels::each_row;
 use serde::{Deserialize, Serialize};
 
 use crate::{Real, Threads};
@@ -44,17 +44,18 @@ impl Residual {
 }
 
 /// `y = x`
-fn copy<T: Real>(threads: &Threads, x: ArrayView2<T>, y: ArrayViewMut2<T>) {
-    zip_rows(threads, y, x, |y, x| y.copy_from_slice(x));
+pub(crate) fn copy<T: Real>(threads: &Threads, x: ArrayView2<T>, y: ArrayViewMut2<T>) {
+    each_row(threads, x.ncols(), [y], [x], |_, [y], [x]| y.copy_from_slice(x));
 }
 
 /// `y += x`
 fn add<T: Real>(threads: &Threads, y: ArrayViewMut2<T>, x: ArrayView2<T>) {
-    zip_rows(
+    each_row(
         threads,
-        y,
-        x,
+        x.ncols(),
+        [y],
+        [x],
         #[inline(always)]
-        |y, x| y.iter_mut().zip(x).for_each(|(y, &x)| *y += x),
+        |_, [y], [x]| y.iter_mut().zip(x).for_each(|(y, &x)| *y += x),
     );
 }

@@ -1,7 +1,7 @@
 //! The scale of every feature: its forward and its backward.
 
 use ndarray::{ArrayView2, ArrayViewMut2};
-use schuss_kernels::{sum_rows_of, zip_rows};
+use schuss_kernels::{each_row, same_rows, sum_rows_of};
 use serde::{Deserialize, Serialize};
 
 use crate::{Factors, Real, Threads};
@@ -24,7 +24,14 @@ pub struct Scale {
 impl Scale {
     /// Overwrites `a` with the layer's output for the batch `x`.
     pub(crate) fn forward<T: Real>(&self, threads: &Threads, s: &[T], x: ArrayView2<T>, a: ArrayViewMut2<T>) {
-        scale(threads, s, x, a);
+        each_row(
+            threads,
+            self.features,
+            [a],
+            [x],
+            #[inline(always)]
+            |_, [a], [x]| a.iter_mut().zip(x.iter().zip(s)).for_each(|(a, (&x, &s))| *a = s * x),
+        );
     }
 
     /// Overwrites `gradient`, and `dx` if there is one, for `d` = ∂L/∂a.
@@ -37,20 +44,12 @@ impl Scale {
         gradient: &mut [T],
         dx: Option<ArrayViewMut2<T>>,
     ) {
-        sum_rows_of(threads, d, x, |d, x| d * x, gradient); // ds = Σ_batch da ⊙ x
-        if let Some(dx) = dx {
-            scale(threads, s, d, dx); // dx = s ⊙ da
+        let inputs = [d, x, same_rows(s, x.nrows())];
+        // ds = Σ_batch da ⊙ x
+        match dx {
+            None => sum_rows_of(threads, inputs, [], [gradient], |[d, x, _]| ([], [d * x])),
+            // dx = s ⊙ da
+            Some(dx) => sum_rows_of(threads, inputs, [dx], [gradient], |[d, x, s]| ([s * d], [d * x])),
         }
     }
-}
-
-/// `y = s ⊙ x`
-fn scale<T: Real>(threads: &Threads, s: &[T], x: ArrayView2<T>, y: ArrayViewMut2<T>) {
-    zip_rows(
-        threads,
-        y,
-        x,
-        #[inline(always)]
-        |y, x| y.iter_mut().zip(x.iter().zip(s)).for_each(|(y, (&x, &s))| *y = s * x),
-    );
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use ndarray::{Array2, Axis};
 use schuss::{
     Activation, Dataset, Features, Init, Isa, Loss, Mlp, Model, Network, NormKind, Optimizer, Order, Predictor,
-    Products, Real, Scaling, Settings, Targets, Task, Threads, Trainer,
+    Products, Real, RealMlp, Scaling, Settings, Targets, Task, Threads, Trainer,
 };
 use schuss_kernels::meter::skipped;
 use schuss_kernels::{Bf16, Burst, memory_sweep};
@@ -23,7 +23,7 @@ const NOTEBOOK: [usize; 8] = [784, 500, 200, 100, 30, 30, 30, 10];
 const BATCH: usize = 1000;
 
 /// What can be measured.
-const ROWS: [&str; 15] = [
+const ROWS: [&str; 16] = [
     "peak",
     "memory",
     "notebook",
@@ -37,6 +37,7 @@ const ROWS: [&str; 15] = [
     "small",
     "tiny",
     "tanh",
+    "real_mlp",
     "predict_row",
     "predict_60000",
 ];
@@ -104,6 +105,8 @@ struct Case<'a> {
     inputs: Inputs,
     norm: Option<NormKind>,
     dropout: f64,
+    /// Whether it is the network for tables of these sizes ([`RealMlp`]), whose activations and dropout are its own.
+    is_real_mlp: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -134,6 +137,7 @@ impl Bench {
             inputs: Inputs::Grey,
             norm: None,
             dropout: 0.0,
+            is_real_mlp: false,
         };
         match row {
             "peak" => self.peaks(),
@@ -177,6 +181,17 @@ impl Bench {
                     ..notebook
                 };
                 self.train::<f32>("tanh", &case, 1e6)?;
+            }
+            "real_mlp" => {
+                let case = Case {
+                    sizes: &[16, 256, 256, 256, 26],
+                    optimizer: Optimizer::ADAM,
+                    batch: 256,
+                    inputs: Inputs::Dense,
+                    is_real_mlp: true,
+                    ..notebook
+                };
+                self.train::<f32>("real_mlp", &case, 1e3)?;
             }
             "predict_row" => self.predict_row()?,
             _ => self.predict_60000()?,
@@ -398,8 +413,13 @@ impl Case<'_> {
             _ => (Targets::Values(values.view()), Activation::Identity),
         };
         let dataset = Dataset::new(Features::U8(pixels.view()), targets)?;
-        let mlp = Mlp { norm: self.norm, dropout: self.dropout, ..Mlp::new(self.sizes, self.hidden, last) };
-        let mut network = Network::<T>::of_layers(mlp.layers()?)?;
+        let layers = if self.is_real_mlp {
+            let hidden = self.sizes[1..self.sizes.len() - 1].to_vec();
+            RealMlp { numbers: inputs, hidden, ..RealMlp::td(Task::of(targets), outputs) }.layers()
+        } else {
+            Mlp { norm: self.norm, dropout: self.dropout, ..Mlp::new(self.sizes, self.hidden, last) }.layers()?
+        };
+        let mut network = Network::<T>::of_layers(layers)?;
         Init::Glorot.draw(&mut network, 0);
         let all = network.step_operations(self.batch);
         let model = Model::new(network, self.loss, Task::of(targets));

@@ -63,14 +63,14 @@ impl<T: Real> Pass<'_, T> {
         if step > 1 {
             // y = g - the gradient before.
             let [s, y] = [&mut *steps, &mut *changes].map(|all| at_mut(all, n, pairs.place));
-            zip(threads, y, gradient, |before, g| clipper.clip(g) - before);
+            zip(threads, y, [gradient], move |before, [g]| clipper.clip(g) - before);
             if pairs.derive(threads, pairs.place, s, y) > 1e-10 {
                 pairs.place = (pairs.place + 1) % pairs.places();
                 pairs.count = (pairs.count + 1).min(pairs.places() - 1);
             }
         }
-        zip(threads, at_mut(changes, n, pairs.place), gradient, |_, g| clipper.clip(g));
-        zip(threads, at_mut(steps, n, pairs.place), gradient, |_, g| -clipper.clip(g));
+        zip(threads, at_mut(changes, n, pairs.place), [gradient], move |_, [g]| clipper.clip(g));
+        zip(threads, at_mut(steps, n, pairs.place), [gradient], move |_, [g]| -clipper.clip(g));
 
         let first = if step == 1 { (1.0 / norm1(threads, at(changes, n, pairs.place))).min(1.0) } else { 1.0 };
         two_loops(threads, n, steps, changes, pairs);
@@ -90,8 +90,8 @@ pub(super) fn shorten<T: Real>(threads: &Threads, parameters: &mut [T], steps: &
     let n = parameters.len();
     let s = at_mut(steps, n, pairs.place);
     let [factor, rest] = [factor, 1.0 - factor].map(T::from_f64);
-    zip(threads, parameters, s, |p, s| p - rest * s);
-    map(threads, s, |s| factor * s);
+    zip(threads, parameters, [&*s], move |p, [s]| p - rest * s);
+    map(threads, s, move |s| factor * s);
 }
 
 /// gᵀs for the last step s.
@@ -106,15 +106,15 @@ fn two_loops<T: Real>(threads: &Threads, n: usize, steps: &mut [T], changes: &[T
         let alpha = pairs.inverse_products[i] * dot(threads, s, q);
         pairs.alphas[i] = alpha;
         let alpha = T::from_f64(alpha);
-        zip(threads, q, at(changes, n, i), |q, y| q - alpha * y);
+        zip(threads, q, [at(changes, n, i)], move |q, [y]| q - alpha * y);
     }
     let scale = T::from_f64(pairs.scale);
-    map(threads, at_mut(steps, n, pairs.place), |q| scale * q);
+    map(threads, at_mut(steps, n, pairs.place), move |q| scale * q);
     for i in pairs.oldest_first() {
         let (r, s) = two(steps, n, pairs.place, i);
         let beta = pairs.inverse_products[i] * dot(threads, at(changes, n, i), r);
         let factor = T::from_f64(pairs.alphas[i] - beta);
-        zip(threads, r, s, |r, s| r + factor * s);
+        zip(threads, r, [&*s], move |r, [s]| r + factor * s);
     }
 }
 

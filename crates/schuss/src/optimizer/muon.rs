@@ -94,7 +94,7 @@ impl<T: Real> Matrices<T> {
         let n = rows.min(columns);
         let norm = sum_of_pairs(threads, &self.x[..elements], &self.x[..elements], |x, y| x * y).sqrt();
         let scale = T::from_f64(1.0 / if norm < SMALLEST_NORM { SMALLEST_NORM } else { norm });
-        map(threads, &mut self.x[..elements], |x| scale * x);
+        map(threads, &mut self.x[..elements], move |x| scale * x);
         let [gram, polynomial] = self.square.each_mut().map(|square| &mut square[..n * n]);
         for _ in 0..steps {
             let x = view(&self.x, [rows, columns]);
@@ -102,7 +102,7 @@ impl<T: Real> Matrices<T> {
             let [left, right] = if rows > columns { [x.t(), x] } else { [x, x.t()] };
             gemm(&compute, left, right, Fused::Nothing, view_mut(gram, [n, n]));
             gemm(&compute, view(gram, [n, n]), view(gram, [n, n]), Fused::Nothing, view_mut(polynomial, [n, n]));
-            zip(threads, polynomial, gram, |square, gram| c * square + b * gram);
+            zip(threads, polynomial, [&*gram], move |square, [gram]| c * square + b * gram);
             polynomial.iter_mut().step_by(n + 1).for_each(|diagonal| *diagonal += a);
             let polynomial = view(polynomial, [n, n]);
             let [left, right] = if rows > columns { [x, polynomial] } else { [polynomial, x] };

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use schuss_kernels::meter::{Work, timed};
-use schuss_kernels::{sum_of_pairs, update};
+use schuss_kernels::{sum_of_pairs, zip};
 
 use crate::model::BATCH;
 use crate::optimizer::OptimizerState;
@@ -223,8 +223,8 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
             if self.settings.accumulate > 1 {
                 let share = T::from_f64(share);
                 let is_first = first_row == 0;
-                update(&threads, &mut self.accumulated, &self.workspace.gradient, |sum, g| {
-                    *sum = if is_first { share * g } else { *sum + share * g };
+                zip(&threads, &mut self.accumulated, [&self.workspace.gradient], move |sum, [g]| {
+                    if is_first { share * g } else { sum + share * g }
                 });
             }
         }
