@@ -25,8 +25,8 @@ pub fn map<T: Real>(threads: &Threads, values: &mut [T], f: impl Fn(T) -> T + Co
         values,
         #[inline(always)]
         |values: &mut [T]| {
-            let f = f;
-            values.iter_mut().for_each(|x| *x = f(*x));
+            let copy = f;
+            values.iter_mut().for_each(|x| *x = copy(*x));
         },
     );
 }
@@ -48,10 +48,10 @@ pub fn zip<T: Real, const N: usize>(
         (values, Several { length, pieces: others }),
         #[inline(always)]
         |(values, Several { pieces: others, .. }): (&mut [T], Several<&[T], N>)| {
-            let (f, length) = (f, values.len());
+            let (copy, length) = (f, values.len());
             let others = others.map(|other| &other[..length]);
             for (i, x) in values.iter_mut().enumerate() {
-                *x = f(*x, std::array::from_fn(|k| others[k][i]));
+                *x = copy(*x, std::array::from_fn(|k| others[k][i]));
             }
         },
     );
@@ -166,9 +166,9 @@ pub fn each_row<T: Real, const N: usize, const M: usize>(
         (Indices(0..length), (Several { length, pieces: outputs }, Several { length, pieces: inputs })),
         #[inline(always)]
         |(Indices(numbers), (mut outputs, inputs)): Operands<T, N, M>| {
-            let f = f;
+            let copy = f;
             for (i, number) in numbers.enumerate() {
-                f(number, rows_mut(&mut outputs.pieces, i), rows(&inputs.pieces, i));
+                copy(number, rows_mut(&mut outputs.pieces, i), rows(&inputs.pieces, i));
             }
         },
     );

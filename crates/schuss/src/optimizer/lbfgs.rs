@@ -114,7 +114,7 @@ fn two_loops<T: Real>(threads: &Threads, n: usize, steps: &mut [T], changes: &[T
         let (r, s) = two(steps, n, pairs.place, i);
         let beta = pairs.inverse_products[i] * dot(threads, at(changes, n, i), r);
         let factor = T::from_f64(pairs.alphas[i] - beta);
-        zip(threads, r, [&*s], move |r, [s]| r + factor * s);
+        zip(threads, r, [s], move |r, [s]| r + factor * s);
     }
 }
 
