@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-const DAMAGES: u64 = 3000;
+const DAMAGES: u64 = 1000;
 /// Above what the files (less than 1 kB), the allocator and the test itself need; far below what damaged headers claim.
 const MEMORY_BYTES: u64 = 256 << 20;
 

@@ -12,7 +12,7 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use schuss_data::{OpenOptions, read_picture_folder};
 use tempfile::TempDir;
 
-const DAMAGES: u64 = 500;
+const DAMAGES: u64 = 200;
 /// Above what the files (less than 2 kB), the threads' allocators and the test itself need; far below what damaged
 /// headers claim.
 const MEMORY_BYTES: u64 = 1 << 30;

@@ -24,7 +24,7 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 use schuss_data::{Split, TableOptions, conform, read_table};
 use tempfile::TempDir;
 
-const DAMAGES: u64 = 2000;
+const DAMAGES: u64 = 700;
 /// Above what the files (a few kB), the budget of small ones, the allocator and the test itself need; far below what
 /// damaged headers claim.
 const MEMORY_BYTES: u64 = 512 << 20;
