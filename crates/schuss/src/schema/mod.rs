@@ -24,10 +24,10 @@ use crate::{Error, Real, Result};
 /// let age = Values::Numbers(&[20.0, f64::NAN, 60.0, 40.0]);
 /// let colour = Values::Categories { codes: &[Some(1), Some(0), None, Some(1)], names: &names };
 /// let schema = Schema::fit([("age", age), ("colour", colour)], &Encoder::default());
-/// // The age, whether it is missing, and the colour as -1, 1 or 0.
-/// assert_eq!((schema.numbers(), schema.plain(), schema.inputs()), (1, 2, 3));
+/// // The age, whether it is missing, the colour as -1, 1 or 0, and whether that is missing.
+/// assert_eq!((schema.numbers(), schema.plain(), schema.inputs()), (1, 3, 4));
 /// let inputs = schema.encode::<f32>(&[age, colour])?;
-/// assert_eq!(inputs.row(1).to_vec(), [0.0, 1.0, -1.0]);
+/// assert_eq!(inputs.row(1).to_vec(), [0.0, 1.0, -1.0, 0.0]);
 /// # Ok::<(), schuss::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
