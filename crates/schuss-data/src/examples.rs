@@ -226,13 +226,17 @@ impl Data {
         })
     }
 
-    /// What a member of an ensemble learns from, and what it is chosen by: the training rows but those of its fold, and
-    /// those.
-    pub fn without_fold(&self, member: usize) -> Option<(Examples, Examples)> {
+    /// The training rows that a member of an ensemble is chosen by.
+    pub fn fold(&self, member: usize) -> Option<Examples> {
+        self.folds.get(member).map(|fold| self.train.select(fold))
+    }
+
+    /// The training rows that a member of an ensemble learns from: all but those of its fold.
+    pub fn without_fold(&self, member: usize) -> Option<Examples> {
         let fold = self.folds.get(member)?;
         let stays = |row: &usize| fold.binary_search(row).is_err();
         let others: Vec<usize> = (0..self.train.targets.view().rows()).filter(stays).collect();
-        Some((self.train.select(&others), self.train.select(fold)))
+        Some(self.train.select(&others))
     }
 
     /// The same data with numbers to predict in place of classes.

@@ -197,17 +197,8 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         RunFolder::check_free(path)?;
     }
     let mut before = Progress::default();
-    let (mut folder, mut checkpoint) = match &arguments.resume {
-        None => {
-            // What does not fit is said before anything is written.
-            let first = data.without_fold(0);
-            drop(
-                Run::new(&mut model.clone(), member_parts(data, plan, &first)?, &settings, &threads)
-                    .map_err(Failure::usage)?,
-            );
-            let path = arguments.out.clone().unwrap_or_else(|| RunFolder::default_path(&data.name));
-            (RunFolder::create(path, &plan.options)?, None)
-        }
+    let (mut opened, mut checkpoint) = match &arguments.resume {
+        None => (None, None),
         Some(path) => {
             let (folder, checkpoint) = RunFolder::resume(path.clone())?;
             if let Some(done) = folder.done() {
@@ -223,10 +214,15 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
             }
             let (bytes, progress) = checkpoint.unzip();
             before = progress.unwrap_or_default();
-            (folder, bytes)
+            (Some(folder), bytes)
         }
     };
-    let mut trained = folder.members::<T>(before.member)?;
+    let mut trained = Vec::new();
+    let mut recorded = Vec::new();
+    if let Some(folder) = &opened {
+        trained = folder.members::<T>(before.member)?;
+        recorded = RunFolder::metrics_of(folder.path())?;
+    }
     let members = plan.members();
     let steps_of = |rows| settings.total_steps(rows);
     let total_steps = match members {
@@ -234,7 +230,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         _ => (0..members).map(|member| steps_of(parts.train.rows() - data.folds.get(member).map_or(0, Vec::len))).sum(),
     };
     let mut reporter = Reporter::new(arguments.json, data, plan, &model, &threads, total_steps);
-    reporter.go_on(before.train_seconds, &RunFolder::metrics_of(folder.path())?);
+    reporter.go_on(before.train_seconds, &recorded);
     let histogram_epochs = HistogramEpochs::new(plan);
     let is_each = settings.evaluation == Evaluate::EachEpoch;
     let time_of_report = |most: f64| {
@@ -261,8 +257,9 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     let mut last = None;
     while trained.len() < members && !is_stopped {
         let member = trained.len();
+        let options = &plan.options;
         let plan = plan.member(member);
-        let fold = data.without_fold(member);
+        let fold = fold(data, member);
         let parts = member_parts(data, &plan, &fold)?;
         let settings = plan.settings(parts.train)?;
         let mut model = if member == 0 { model.clone() } else { plan.model::<T>(self::parts(data)?.train, &threads)? };
@@ -270,7 +267,14 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
             None => Run::new(&mut model, parts, &settings, &threads).map_err(Failure::usage)?,
             Some(bytes) => Run::resume(&mut model, parts, &settings, &threads, &bytes)?,
         };
-        // What cannot be resumed leaves everything as it is.
+        // What does not fit, or cannot be opened, has left everything as it is.
+        let folder = match &mut opened {
+            Some(folder) => folder,
+            None => {
+                let path = arguments.out.clone().unwrap_or_else(|| RunFolder::default_path(&data.name));
+                opened.insert(RunFolder::create(path, options)?)
+            }
+        };
         folder.go_on()?;
         if board.is_none() {
             let goes_on = arguments.resume.as_ref().map(|_| folder.next_epoch()).transpose()?;
@@ -352,7 +356,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                 model.save(&model_path)?;
                 if !arguments.no_report {
                     let problem = Some(format!("The run did not come to its end: {error}."));
-                    write_report(&folder, &plan, data, &model, problem, &threads)?;
+                    write_report(folder, &plan, data, &model, problem, &threads)?;
                 }
                 return Err(Failure::Failed(format!("{error}; they are kept in {}", model_path.display())));
             }
@@ -360,8 +364,10 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         }
     }
     reporter.bar.finish_and_clear();
-    let conformal = conformal(data, &trained, &threads)?;
-    let model = Model { conformal, ..Model::ensemble(trained)? };
+    let Some(mut folder) = opened else {
+        return Err(Failure::Usage("--bag 0: expected one network or more".into()));
+    };
+    let model = model_of(data, trained, &threads)?;
     // All members may have been trained before an interruption.
     let none = || Summary { steps, stopped: false, kept_epoch: -1, measured: Measured::default(), pace: None };
     let mut summary = last.unwrap_or_else(none);
@@ -414,8 +420,15 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     Ok(())
 }
 
-/// What a member of an ensemble learns from and is chosen by; a network alone has all parts.
-fn member_parts<'f>(data: &'f Data, plan: &Plan, fold: &'f Option<(Examples, Examples)>) -> Result<Parts<'f>> {
+/// What a member of an ensemble learns from and what it is chosen by, where that is a fold of its own.
+type Fold = Option<(Examples, Examples)>;
+
+fn fold(data: &Data, member: usize) -> Fold {
+    data.without_fold(member).zip(data.fold(member))
+}
+
+/// What a member of an ensemble has of the data; a network alone has all.
+fn member_parts<'f>(data: &'f Data, plan: &Plan, fold: &'f Fold) -> Result<Parts<'f>> {
     Ok(match fold {
         Some((train, valid)) => Parts { train: train.dataset()?, valid: Some(valid.dataset()?), test: None },
         None if plan.members() > 1 => Parts { test: None, ..parts(data)? },
@@ -428,7 +441,7 @@ pub fn train_in_silence<T: Real>(plan: &Plan, data: &Data, threads: &schuss::Thr
     let all = parts(data)?.train;
     let member = |member: usize| {
         let plan = plan.member(member);
-        let fold = data.without_fold(member);
+        let fold = fold(data, member);
         let parts = member_parts(data, &plan, &fold)?;
         let mut model = plan.model::<T>(all, threads)?;
         schuss::train(&mut model, parts, &plan.settings(parts.train)?, threads, |_| Control::Continue)?;
@@ -437,18 +450,23 @@ pub fn train_in_silence<T: Real>(plan: &Plan, data: &Data, threads: &schuss::Thr
     Ok(Model::ensemble((0..plan.members()).map(member).collect::<Result<_>>()?)?)
 }
 
-/// How far these members of an ensemble, or a network alone, are off on what they did not learn from, if there is any.
-fn conformal<T: Real>(data: &Data, members: &[Model<T>], threads: &schuss::Threads) -> Result<Option<Conformal>> {
-    let mut scores = Vec::new();
-    for (member, model) in members.iter().enumerate().filter(|(_, model)| model.has_conformal()) {
-        let fold = data.without_fold(member);
-        let valid = fold.as_ref().map(|(_, valid)| valid).or(data.valid.as_ref());
-        if let Some(valid) = valid {
-            scores.extend(model.conformal_scores(valid.dataset()?, threads)?);
-        }
+/// The members of an ensemble, or a network alone, as one model that knows how far they are off on what they did not learn
+/// from: each on its fold, or all together on the validation rows that they have in common.
+fn model_of<T: Real>(data: &Data, members: Vec<Model<T>>, threads: &schuss::Threads) -> Result<Model<T>> {
+    let has_conformal = members.iter().all(Model::has_conformal);
+    let folds = members.iter().enumerate().filter_map(|(member, model)| Some((model, data.fold(member)?)));
+    let of_fold = |(model, fold): (&Model<T>, Examples)| Ok(model.conformal_scores(fold.dataset()?, threads)?);
+    let mut scores = match has_conformal {
+        true => folds.map(of_fold).collect::<Result<Vec<_>>>()?.concat(),
+        false => Vec::new(),
+    };
+    let model = Model::ensemble(members)?;
+    if let (true, Some(valid)) = (has_conformal, &data.valid) {
+        scores = model.conformal_scores(valid.dataset()?, threads)?;
     }
     let are_finite = scores.iter().all(|score| score.is_finite());
-    Ok((!scores.is_empty() && are_finite).then(|| Conformal::new(scores)).transpose()?)
+    let conformal = (!scores.is_empty() && are_finite).then(|| Conformal::new(scores)).transpose()?;
+    Ok(Model { conformal, ..model })
 }
 
 /// The epochs whose histograms are kept: all of a short run, some sixty of a long one.
