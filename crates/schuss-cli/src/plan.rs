@@ -39,6 +39,13 @@ impl Plan {
     /// those of what was chosen when the data were read.
     pub fn new(options: Options, asked: Vec<String>, reasons: Vec<String>, data: &Data) -> Result<Self> {
         let file = options.from.as_deref().map(ModelFile::read).transpose()?;
+        if let (Some(file), Some(path)) = (file.as_ref().filter(|file| file.members() > 1), &options.from) {
+            return Err(Failure::Failed(format!(
+                "--from {}: an ensemble of {} networks, of which none can go on alone; train one with --bag 1",
+                path.display(),
+                file.members()
+            )));
+        }
         let targets = data.train.targets.view();
         let task = match (options.task.as_deref(), targets) {
             (Some("classification"), Targets::Values(_)) => Task::Classification { classes: targets.width() },
@@ -56,9 +63,7 @@ impl Plan {
             schema: data.schema.clone(),
             options,
         };
-        if plan.real_mlp().is_some() {
-            plan.choose_real_mlp(features.rows())?;
-        }
+        plan.choose_real_mlp(features.rows())?;
         plan.choose_network(features)?;
         plan.choose_training(features.rows())?;
         if data.valid_is_split {
@@ -216,7 +221,9 @@ impl Plan {
                 _ => Activation::DEFAULT_EPSILON,
             }
         });
+        // A table's columns are scaled by its schema.
         if options.scale.is_none()
+            && self.schema.is_none()
             && let Some(model) = with_metadata
         {
             self.reasons.push("scaling of the features from the model".into());
@@ -226,7 +233,11 @@ impl Plan {
                 Scaling::Standard { .. } => "standard".into(),
             });
         }
+        let is_table = self.schema.is_some();
         options.scale.get_or_insert_with(|| {
+            if is_table {
+                return "robust".into();
+            }
             let (scale, reason) = default_scale(features);
             self.reasons.push(format!("scale {scale}: {reason}"));
             scale
@@ -236,6 +247,7 @@ impl Plan {
 
     /// Optimiser, learning rate, schedule, batch size, length.
     fn choose_training(&mut self, rows: usize) -> Result<()> {
+        let is_real_mlp = self.real_mlp().is_some();
         let options = &mut self.options;
         let optimizer = options.optimizer.get_or_insert_with(|| "adam".into()).clone();
         let is_linear = options.hidden.as_ref().is_some_and(|hidden| hidden.0.is_empty());
@@ -287,14 +299,12 @@ impl Plan {
         options.test_at_end.get_or_insert(false);
         let is_classifier = matches!(self.task, Task::Classification { .. });
         let is_chosen = options.keep.as_deref().is_some_and(|keep| keep != "last");
-        let is_real_mlp = self.schema.is_some() && Preset::of(options) != Preset::Plain;
         options.calibrate.get_or_insert(is_real_mlp && is_classifier && is_chosen);
         options.keep.get_or_insert_with(|| if options.patience.is_some() { "best" } else { "last" }.into());
         options.checkpoint.get_or_insert_with(|| "60s".into());
         options.l2.get_or_insert(0.0);
         options.on_divergence.get_or_insert_with(|| "stop".into());
-        let fits_init = self.schema.is_some() && Preset::of(options) != Preset::Plain;
-        if options.from.is_none() && !fits_init {
+        if options.from.is_none() && !is_real_mlp {
             let init = default_init(&options.activation);
             options.init.get_or_insert_with(|| init.to_string());
         }

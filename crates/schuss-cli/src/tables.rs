@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use schuss::{Encoder, Model, ModelFile, NumberScale, Precision, Schema, Task};
+use schuss::{Encoder, Encoding, ModelFile, NumberScale, Precision, Schema, Task};
 use schuss_data::{
     ColumnType, Data, FeatureValues, Roles, SplitBy, TableOptions, TableSet, Target, features_of, is_table,
 };
@@ -98,12 +98,12 @@ pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>) -> Res
         Some((_, Ok(share))) if share > 0.0 => set.with_valid_split(share)?,
         Some((_, Ok(_))) => set,
         Some((valid, Err(_))) => set.with_valid(Path::new(valid))?,
-        None if chooses && members > 1 => set.with_folds(members)?,
-        None if chooses => set.with_valid_split(VALID)?,
+        // Where there are no folds, all have the same rows.
+        None if chooses => set.with_folds(members)?.with_valid_split(VALID)?,
         None => set,
     };
     let schema = match &options.from {
-        Some(from) => schema_of(&ModelFile::read(&model_in(from))?.model::<f64>(), &from.display())?,
+        Some(from) => schema_of(&ModelFile::read(&model_in(from))?, &from.display())?.clone(),
         None => {
             let scale = options.scale.get_or_insert_with(|| {
                 reasons.push(
@@ -114,6 +114,15 @@ pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>) -> Res
             set.fit(&encoder(scale, preset))?
         }
     };
+    let coded = schema.columns.iter().find(|column| matches!(column.encoding, Encoding::Code { .. }));
+    if let (Preset::Plain, Some(column), None) = (preset, coded, &options.from) {
+        let count = column.category_names().map_or(0, <[String]>::len);
+        return Err(Failure::Usage(format!(
+            "column {:?}: {count} categories are too many for --preset plain, which embeds none and has a column for each of up \
+             to {MOST_ONE_HOT}; take --preset td or small, or --ignore the column",
+            column.name
+        )));
+    }
     let mut data = encoded(&set, &schema, options.precision.as_deref() == Some("f64"))?;
     set.notes.iter().for_each(|note| eprintln!("note: {note}"));
     if options.from.is_none() {
@@ -179,8 +188,8 @@ pub fn types(text: &str) -> std::result::Result<BTreeMap<String, ColumnType>, St
 }
 
 /// The schema of a model for tables.
-fn schema_of(model: &Model<f64>, name: &dyn std::fmt::Display) -> Result<Schema> {
-    model.schema.clone().ok_or_else(|| {
+fn schema_of<'f>(file: &'f ModelFile, name: &dyn std::fmt::Display) -> Result<&'f Schema> {
+    file.schema().ok_or_else(|| {
         Failure::Failed(format!(
             "{name}: the model knows no columns: it was not trained on a table, and cannot take one"
         ))
@@ -189,11 +198,11 @@ fn schema_of(model: &Model<f64>, name: &dyn std::fmt::Display) -> Result<Schema>
 
 /// The rows of a table as features of a model; what it does not know of them is said.
 pub fn features_for(file: &ModelFile, name: &str) -> Result<FeatureValues> {
-    let schema = schema_of(&file.model::<f64>(), &name)?;
+    let schema = schema_of(file, &name)?;
     let (path, options) = (Path::new(name), TableOptions::default());
     let (features, unknown) = match file.precision {
-        Precision::F32 => features_of::<f32>(path, &options, &schema)?,
-        Precision::F64 => features_of::<f64>(path, &options, &schema)?,
+        Precision::F32 => features_of::<f32>(path, &options, schema)?,
+        Precision::F64 => features_of::<f64>(path, &options, schema)?,
     };
     unknown.iter().for_each(|unknown| eprintln!("note: {unknown}"));
     Ok(features)
@@ -201,11 +210,11 @@ pub fn features_for(file: &ModelFile, name: &str) -> Result<FeatureValues> {
 
 /// The rows of a table with their targets, to judge a model by.
 pub fn data_for(file: &ModelFile, name: &str) -> Result<Data> {
+    let schema = schema_of(file, &name)?;
     let model = file.model::<f64>();
-    let schema = schema_of(&model, &name)?;
     let class_names = (model.task != Task::Regression).then(|| model.class_names.clone());
     let target = Target { name: schema.target.clone(), class_names };
-    let set = TableSet::for_model(Path::new(name), &TableOptions::default(), &schema, &target)?;
+    let set = TableSet::for_model(Path::new(name), &TableOptions::default(), schema, &target)?;
     set.notes.iter().for_each(|note| eprintln!("note: {note}"));
-    encoded(&set, &schema, file.precision == Precision::F64)
+    encoded(&set, schema, file.precision == Precision::F64)
 }

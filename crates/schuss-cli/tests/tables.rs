@@ -176,6 +176,10 @@ fn what_is_wrong_with_a_table_is_said() {
     room.write("empty-target.csv", many(&|i| format!("{i},\n")));
     room.write("infinite.csv", many(&|i| format!("{i},{}\n", if i == 7 { "inf".into() } else { i.to_string() })));
     room.write("ragged.csv", lines(&["x,y", "1,2", "3,4,5", "6,7"]));
+    room.write(
+        "many.csv",
+        "x,y\n".to_string() + &(0..2500).map(|i| format!("c{},{i}\n", i % 1200)).collect::<String>(),
+    );
     room.write("nothing.csv", many(&|i| format!("1,{}\n", i % 2)));
     room.write("times.csv", many(&|i| format!("{i},2024-01-{:02}\n", 1 + i % 28)));
     room.write(
@@ -201,6 +205,7 @@ fn what_is_wrong_with_a_table_is_said() {
         ("empty-target.csv", &["target \"y\"", "no row has one"]),
         ("infinite.csv", &["line 9", "column \"y\"", "finite"]),
         ("ragged.csv", &["line 3", "3 fields", "line 1 has 2"]),
+        ("many.csv --preset plain", &["categories are too many for --preset plain", "--preset td or small"]),
         ("nothing.csv", &["no column to learn from"]),
         ("times.csv", &["target \"y\"", "got times"]),
         ("weights.csv --weight w", &["weights \"w\"", "row 0", "0 or more, got -1"]),
@@ -305,4 +310,35 @@ fn coverage_is_what_was_asked_for() {
     room.schuss("train train.csv --target price --valid 0.01 --bag 1 --out few --epochs 1 --no-report").ok();
     let output = room.schuss("predict few test.csv --coverage 0.99");
     assert!(output.code == Some(1) && output.stderr.contains("validation rows can say"), "{}", output.stderr);
+}
+
+/// Training goes on from a model of a table with its columns and scalings; not from several networks.
+#[test]
+fn training_goes_on_from_a_table() {
+    let room = room();
+    let first = "train train.csv --target price --ignore class --bag 1 --scale quantile --epochs 20 --no-report --json";
+    let first = room.schuss(&format!("{first} --out first")).ok().done();
+    let second = "train train.csv --target price --ignore class --from first --lr 1e-9 --epochs 1 --no-report --json";
+    let second = room.schuss(&format!("{second} --out second")).ok().done();
+    let inspected = ["first", "second"].map(|run| room.schuss(&format!("inspect {run} --json")).ok().json());
+    for name in ["schema", "target_scaling", "layers"] {
+        assert_eq!(inspected[0][name], inspected[1][name], "{name}");
+    }
+    let [before, after] = [first, second].map(|done| done["rmse_test"].as_f64().unwrap());
+    assert!((after / before - 1.0).abs() < 0.01, "{after}, before {before}");
+    room.schuss("train train.csv --bag 2 --epochs 1 --no-report --out two").ok();
+    let output = room.schuss("train train.csv --from two --out never");
+    assert!(output.code == Some(1) && output.stderr.contains("--bag 1"), "{}", output.stderr);
+}
+
+/// Validation rows that an ensemble's networks have in common are scored once, by all of them together.
+#[test]
+fn rows_in_common_count_once() {
+    let room = room();
+    room.schuss("train train.csv --valid 0.25 --bag 3 --epochs 1 --no-report --out run").ok();
+    let rows = room.schuss("inspect run --json").ok().json()["validation_rows"].as_u64();
+    assert_eq!(rows, Some(80), "a fourth of the 320 that are not tested on");
+    room.schuss("train train.csv --bag 3 --epochs 1 --no-report --out folds").ok();
+    let rows = room.schuss("inspect folds --json").ok().json()["validation_rows"].as_u64();
+    assert_eq!(rows, Some(320), "each row by the network that did not learn from it");
 }

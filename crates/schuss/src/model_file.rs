@@ -191,6 +191,16 @@ impl ModelFile {
         Ok(Self { precision, has_metadata, model })
     }
 
+    /// The columns of the table that the model takes, if it takes one.
+    pub fn schema(&self) -> Option<&Schema> {
+        self.model.schema.as_ref()
+    }
+
+    /// How many networks predict together.
+    pub fn members(&self) -> usize {
+        self.model.networks().len()
+    }
+
     /// The model, computing in `T`.
     pub fn model<T: Real>(&self) -> Model<T> {
         let model = self.model.clone();

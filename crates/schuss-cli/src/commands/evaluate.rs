@@ -42,7 +42,8 @@ pub struct Arguments {
 pub struct Subject {
     /// A model file, or a run folder
     pub model: PathBuf,
-    /// digits, mnist, fashion-mnist, an NPZ file, a folder of IDX files, or a folder with a folder of pictures a class
+    /// digits, mnist, fashion-mnist, a table (all its rows), an NPZ file, a folder of IDX files, or a folder with a folder of
+    /// pictures a class
     data: String,
     /// Which rows [default: the data's test part; all rows where it has none]
     #[arg(long, value_parser = ["test", "train"])]
@@ -109,7 +110,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let retraining = arguments.seeds.map(|count| Retraining::new(&arguments.subject.model, count)).transpose()?;
     let (file, data) = arguments.subject.open_data()?;
     let (part, data) = arguments.subject.part(data)?;
-    if part == Part::All {
+    // A table is one to judge by, mostly; whether it was learnt from is not known.
+    if part == Part::All && data.schema.is_none() {
         eprintln!(
             "note: these data have no test part, so these are all rows, those of the training included; --split test \
              takes the 20 % that training holds out"

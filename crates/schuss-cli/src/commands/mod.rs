@@ -130,7 +130,7 @@ fn open_data_for(file: &ModelFile, name: &str, data_dir: Option<PathBuf>, skip_b
         return crate::tables::data_for(file, name);
     }
     let model = file.model::<f64>();
-    if model.schema.is_some() {
+    if file.schema().is_some() {
         return Err(Failure::Failed(format!(
             "{name}: the model takes a table (CSV, Parquet or Arrow), and this is none"
         )));

@@ -119,18 +119,9 @@ impl TableSet {
         let target = Target { name, class_names };
         let table = with_target(table, &target.name, &mut notes)?;
         let mut set = Self {
-            name: path.file_name().map_or_else(|| "table".into(), stem),
-            target,
-            train: table,
-            test: None,
-            test_is_split: false,
-            valid: None,
-            valid_is_split: false,
-            notes,
             weight: roles.weight.clone(),
             split: roles.split.clone(),
-            folds: vec![],
-            options: options.clone(),
+            ..Self::of(path, options, target, table, notes)
         };
         set.weights(&set.train)?;
         set.leave_out_identifiers()?;
@@ -193,7 +184,7 @@ impl TableSet {
         Ok(self)
     }
 
-    /// This set with this share of its training rows as the validation part, if there is none yet.
+    /// This set with this share of its training rows as the validation part, if there is neither one yet nor folds.
     ///
     /// # Errors
     /// As for [`TableSet::with_test_split`].
@@ -201,24 +192,24 @@ impl TableSet {
     /// # Panics
     /// The share is negative, 1 or more, or NaN.
     pub fn with_valid_split(mut self, share: f64) -> Result<Self> {
-        if self.valid.is_none() {
+        if self.valid.is_none() && self.folds.is_empty() {
             self.valid = self.split_off(Split::valid(share))?;
             self.valid_is_split = self.valid.is_some();
         }
         Ok(self)
     }
 
-    /// This set with its training rows in so many folds, one for each member of an ensemble to be chosen by; none where there
-    /// is a validation part already. Rows that are split by time have the last ones in common, a fifth.
+    /// This set with its training rows in so many folds, one for each member of an ensemble to be chosen by; without any where
+    /// there is one network, or a validation part already, or a split by time: nothing is to learn from the future.
     ///
     /// # Errors
     /// As for [`TableSet::with_test_split`].
     pub fn with_folds(mut self, count: usize) -> Result<Self> {
         self.folds = match &self.split {
-            _ if self.valid.is_some() => vec![],
+            _ if self.valid.is_some() || count < 2 => vec![],
             SplitBy::Rows => Split::folds(&self.targets(&self.train)?, count),
             SplitBy::Group(name) => Split::folds_by_group(&self.train.column(name)?.values, count),
-            SplitBy::Time(_) => return self.with_valid_split(0.2),
+            SplitBy::Time(_) => vec![],
         };
         Ok(self)
     }
@@ -336,10 +327,15 @@ impl TableSet {
         }
         let mut notes = unknown.iter().map(Unknown::to_string).collect();
         let table = with_target(table, &target.name, &mut notes)?;
-        Ok(Self {
+        Ok(Self::of(path, options, target.clone(), table, notes))
+    }
+
+    /// A set of one table, all of whose rows count the same.
+    fn of(path: &Path, options: &TableOptions, target: Target, train: Table, notes: Vec<String>) -> Self {
+        Self {
             name: path.file_name().map_or_else(|| "table".into(), stem),
-            target: target.clone(),
-            train: table,
+            target,
+            train,
             test: None,
             test_is_split: false,
             valid: None,
@@ -349,7 +345,7 @@ impl TableSet {
             split: SplitBy::Rows,
             folds: vec![],
             options: options.clone(),
-        })
+        }
     }
 
     fn is_feature(&self, name: &str) -> bool {
