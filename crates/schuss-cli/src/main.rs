@@ -3,6 +3,7 @@
 
 mod baselines;
 mod board;
+mod clock;
 mod commands;
 mod curve;
 mod events;
@@ -11,6 +12,7 @@ mod meter;
 mod options;
 mod plan;
 mod progress;
+mod recipe;
 mod report;
 mod reporter;
 mod run_folder;

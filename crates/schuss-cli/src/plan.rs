@@ -9,6 +9,9 @@ use schuss_data::Data;
 
 use crate::failure::{Failure, Result};
 use crate::options::Options;
+use crate::recipe::{
+    Recipe, default_hidden, default_init, default_last, default_loss, default_scale, epochs_of_member,
+};
 use crate::tables::Preset;
 use crate::values::Hidden;
 
@@ -563,92 +566,11 @@ impl Plan {
     }
 }
 
-/// Epochs of each network of an ensemble, of so many steps: fewer than those of a network alone, since what one learns too
-/// much or too little the others make up for, but enough steps to learn.
-fn epochs_of_member(steps: usize) -> usize {
-    const ENOUGH_STEPS: usize = 1200;
-    (ENOUGH_STEPS / steps).clamp(40, 160)
-}
-
 /// A task as `--task` has it.
 pub fn task_name(task: Task) -> &'static str {
     match task {
         Task::Classification { .. } => "classification",
         Task::MultiLabel { .. } => "multi-label",
         Task::Regression => "regression",
-    }
-}
-
-/// Rate and length of a run that was not asked for any.
-#[derive(Clone, Copy, Debug)]
-struct Recipe {
-    lr: f64,
-    schedule: &'static str,
-    batch_size: usize,
-    epochs: usize,
-}
-
-impl Recipe {
-    /// Enough steps to learn, few enough not to wait: small data are seen more often. Plain gradient descent keeps its
-    /// rate, as the notebook does.
-    fn new(optimizer: &str, rows: usize, is_linear: bool) -> Self {
-        let batch_size = match rows {
-            0..5_000 => 32,
-            5_000..20_000 => 64,
-            _ => 128,
-        };
-        let epochs = (600_000 / rows.max(1)).clamp(8, 100);
-        if optimizer == "lbfgs" {
-            return Self { lr: 1.0, schedule: "constant", batch_size: rows, epochs: 200 };
-        }
-        let (lr, schedule) = match optimizer {
-            "adam" | "adamw" | "muon" if is_linear => (0.02, "one-cycle"),
-            "adam" | "adamw" | "muon" => (0.002, "one-cycle"),
-            "rmsprop" => (0.001, "one-cycle"),
-            "schedule-free" => (0.0025, "constant"),
-            _ => (0.1, "constant"),
-        };
-        Self { lr, schedule, batch_size, epochs }
-    }
-}
-
-fn default_init(activation: &Option<String>) -> Init {
-    match activation.as_deref() {
-        Some("relu" | "leaky-relu" | "gelu" | "swish" | "mish" | "softplus") => Init::He,
-        _ => Init::Glorot,
-    }
-}
-
-fn default_hidden(rows: usize) -> Hidden {
-    Hidden(if rows < 20_000 { vec![128, 64] } else { vec![256, 128] })
-}
-
-fn default_loss(task: Task) -> Loss {
-    match task {
-        Task::Classification { .. } => Loss::CrossEntropy,
-        Task::MultiLabel { .. } => Loss::BinaryCrossEntropy,
-        Task::Regression => Loss::Mse,
-    }
-}
-
-fn default_last(loss: Loss, task: Task) -> &'static str {
-    match (loss, task) {
-        (Loss::CrossEntropy | Loss::Mse, Task::Classification { .. }) => "softmax",
-        _ => "identity",
-    }
-}
-
-/// Bytes are pixels: their full range, or what there is of it in pictures of few grey levels. Numbers are standardised.
-fn default_scale(features: Features) -> (String, String) {
-    match features {
-        Features::U8(pixels) => {
-            let largest = pixels.iter().copied().max().unwrap_or(0);
-            match largest {
-                0 => ("255".into(), "bytes".into()),
-                1..128 => (largest.to_string(), format!("bytes of 0 to {largest}")),
-                128.. => ("255".into(), "bytes of 0 to 255".into()),
-            }
-        }
-        _ => ("standard".into(), "numbers: every column to mean 0 and deviation 1".into()),
     }
 }
