@@ -134,6 +134,11 @@ class _Schuss(BaseEstimator):
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
 
+    def _keep_parameters(self, arguments):
+        """Keeps the arguments of ``__init__`` as they are, as scikit-learn asks for."""
+        for name in self._get_param_names():
+            setattr(self, name, arguments[name])
+
     @property
     def network_(self):
         check_is_fitted(self)
@@ -483,32 +488,7 @@ class SchussClassifier(ClassifierMixin, _Schuss):
         dtype="auto",
         n_threads=None,
     ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.class_weight = class_weight
-        self.dtype = dtype
-        self.n_threads = n_threads
+        self._keep_parameters(locals())
 
     def fit(self, X, y, sample_weight=None):
         """Train on all rows.
@@ -713,32 +693,7 @@ class SchussRegressor(RegressorMixin, _Schuss):
         dtype="auto",
         n_threads=None,
     ):
-        self.loss = loss
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.dtype = dtype
-        self.n_threads = n_threads
+        self._keep_parameters(locals())
 
     def fit(self, X, y, sample_weight=None):
         """Train on all rows.
