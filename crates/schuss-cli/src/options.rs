@@ -100,8 +100,8 @@ pub struct Options {
     #[arg(long, value_parser = names(["td", "small", "plain"]), help_heading = "Network")]
     pub preset: Option<String>,
 
-    /// Train so many networks and predict the mean: each is chosen by a part of the training rows of its own, which it does not
-    /// learn from, or by the validation part, if there is one [default: 4 for a table, else 1]
+    /// Train so many networks and predict the mean; those of a table are each chosen by a part of the training rows of their
+    /// own, which they do not learn from, unless there is a validation part [default: 4 for a table, else 1]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count, help_heading = "Network")]
     pub bag: Option<usize>,
 
