@@ -83,21 +83,17 @@ pub struct Model<T> {
 impl<T: Real> Model<T> {
     /// A model that takes examples as they are stored, one flat row each.
     pub fn new(network: Network<T>, loss: Loss, task: Task) -> Self {
-        let example_shape = vec![network.inputs()];
-        let [scaling, target_scaling] = [Scaling::None, Scaling::None];
-        let (output_range, class_names, schema) = (Vec::new(), Vec::new(), None);
-        let others = Vec::new();
         Self {
+            example_shape: vec![network.inputs()],
             network,
-            others,
+            others: Vec::new(),
             loss,
             task,
-            scaling,
-            target_scaling,
-            output_range,
-            example_shape,
-            class_names,
-            schema,
+            scaling: Scaling::None,
+            target_scaling: Scaling::None,
+            output_range: Vec::new(),
+            class_names: Vec::new(),
+            schema: None,
             conformal: None,
         }
     }

@@ -162,10 +162,7 @@ impl ModelFile {
             schema.as_ref().map_or(Ok(()), |schema| schema.check(network.inputs()))?;
             conformal.as_ref().map_or(Ok(()), Conformal::check)?;
             let model = Model {
-                network,
                 others,
-                loss,
-                task,
                 scaling,
                 target_scaling,
                 output_range,
@@ -173,6 +170,7 @@ impl ModelFile {
                 class_names,
                 schema,
                 conformal,
+                ..Model::new(network, loss, task)
             };
             model.check_output_range()?;
             Ok(model)

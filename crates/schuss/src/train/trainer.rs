@@ -289,20 +289,21 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
 
     /// Loss and scores over all rows of a data set that fits the model, by its parameters as they are.
     pub(crate) fn evaluate_kept(&mut self, part: Dataset) -> Metrics {
-        self.workspace.set_pass(Pass::Inference);
-        // Exact products, as whoever uses the model will have them.
-        let products = std::mem::take(&mut self.workspace.compute.products);
-        let metrics = self.model.evaluate_in(part, &mut self.workspace);
-        self.workspace.compute.products = products;
-        metrics
+        self.with_exact(|model, workspace| model.evaluate_in(part, workspace))
     }
 
     /// Gives the model the temperature that suits this part of the data.
     pub(crate) fn calibrate(&mut self, part: Dataset) {
+        self.with_exact(|model, workspace| model.calibrate_in(part, workspace));
+    }
+
+    /// Inference in exact products, as whoever uses the model will have them.
+    fn with_exact<R>(&mut self, f: impl FnOnce(&mut Model<T>, &mut Workspace<T>) -> R) -> R {
         self.workspace.set_pass(Pass::Inference);
         let products = std::mem::take(&mut self.workspace.compute.products);
-        self.model.calibrate_in(part, &mut self.workspace);
+        let result = f(self.model, &mut self.workspace);
         self.workspace.compute.products = products;
+        result
     }
 
     /// The memory of the last pass.
