@@ -76,6 +76,15 @@ pub fn sum_rows_of<T: Real, const M: usize, const N: usize, const K: usize>(
         );
     }
     let pieces = RowPieces::of(rows);
+    // A small batch is one piece, which needs no sums of its own.
+    if pieces.count <= 1 {
+        return timed(Work::Elementwise, || {
+            Isa::current().run(
+                #[inline(always)]
+                || add(rows, inputs, outputs, sums, f),
+            );
+        });
+    }
     let mut rest = Some(Several { length: rows, pieces: outputs });
     let cells: [_; MOST_PARTS] = std::array::from_fn(|piece| {
         let (outputs, others) = rest.take().map(|rest| rest.split_at(pieces.rows(piece).len())).unzip();
