@@ -10,7 +10,7 @@ use schuss_data::Data;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::recipe::{
-    Recipe, default_hidden, default_init, default_last, default_loss, default_scale, epochs_of_member,
+    QUICK_EPOCHS, Recipe, default_hidden, default_init, default_last, default_loss, default_scale, epochs_of_member,
 };
 use crate::tables::Preset;
 use crate::values::Hidden;
@@ -130,7 +130,11 @@ impl Plan {
         options.batch_size.get_or_insert(settings.batch_size);
         if !is_timed && options.steps.is_none() {
             let steps = rows.div_ceil(options.batch_size.unwrap_or(settings.batch_size));
-            options.epochs.get_or_insert(if members == 1 { settings.epochs } else { epochs_of_member(steps) });
+            options.epochs.get_or_insert(match preset.as_str() {
+                "small" => QUICK_EPOCHS,
+                _ if members == 1 => settings.epochs,
+                _ => epochs_of_member(steps),
+            });
         }
         if options.keep.is_none() && options.valid.as_deref() != Some("0") {
             options.keep = Some("least-loss".into());
