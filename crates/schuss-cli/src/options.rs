@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Command, FromArgMatches};
-use schuss::{Activation, Optimizer};
+use schuss::{Activation, Evaluate, Optimizer};
 use schuss_data::nearest;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::failure::{Failure, Result};
 use crate::values::{
     Hidden, augment, checkpoint, class_weights, count, count_from_0, duration, image_size, init, loss, names,
-    not_negative, pace, positive, scale, schedule, share, thread_count, types, valid,
+    not_negative, pace, positive, scale, schedule, share, thread_count, types, valid, written,
 };
 
 /// Every setting of a run; what is not set is chosen to fit the data. In `config.toml` each has the name of its flag.
@@ -271,9 +271,10 @@ pub struct Options {
     #[arg(long, value_name = "STEP:SHARE,...", value_parser = pace, hide = true, help_heading = "Run")]
     pub pace: Option<String>,
 
-    /// When the metrics over all rows are computed: before training and after every epoch; or once after the last step,
-    /// of the test rows alone if there are any [default: each-epoch]
-    #[arg(long, value_parser = names(["each-epoch", "at-end"]), help_heading = "Run")]
+    /// When the metrics over all rows are computed: each-epoch, before training and after every epoch; every-N of them and
+    /// the last; at-end, once after the last step, of the test rows alone if there are any [default: each-epoch; of a table
+    /// every-N]
+    #[arg(long, value_name = "WHEN", value_parser = written::<Evaluate>, help_heading = "Run")]
     pub evaluate: Option<String>,
 
     /// Measure the test rows once, of the model that is kept, and not before
@@ -433,6 +434,25 @@ impl Options {
             ("history", self.history.map(|history| history as f64)),
         ];
         constants.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// Sets the constants of the optimiser that are not set.
+    pub fn fill_constants(&mut self, constants: &[(&'static str, f64)]) {
+        for &(name, value) in constants {
+            match name {
+                "momentum" => drop(self.momentum.get_or_insert(value)),
+                "nesterov" => drop(self.nesterov.get_or_insert(value != 0.0)),
+                "decay" => drop(self.decay.get_or_insert(value)),
+                "centered" => drop(self.centered.get_or_insert(value != 0.0)),
+                "newton-schulz-steps" => drop(self.newton_schulz_steps.get_or_insert(value as usize)),
+                "beta1" => drop(self.beta1.get_or_insert(value)),
+                "beta2" => drop(self.beta2.get_or_insert(value)),
+                "epsilon" => drop(self.epsilon.get_or_insert(value)),
+                "history" => drop(self.history.get_or_insert(value as usize)),
+                // Schedule-free's warm-up is every optimiser's.
+                _ => {}
+            }
+        }
     }
 
     /// Whether something is chosen by validation data.

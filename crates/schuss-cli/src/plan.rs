@@ -10,7 +10,8 @@ use schuss_data::Data;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::recipe::{
-    QUICK_EPOCHS, Recipe, default_hidden, default_init, default_last, default_loss, default_scale, epochs_of_member,
+    QUICK_EPOCHS, Recipe, default_hidden, default_init, default_last, default_loss, default_scale, epochs_between,
+    epochs_of_member,
 };
 use crate::tables::Preset;
 use crate::values::Hidden;
@@ -139,7 +140,10 @@ impl Plan {
         if options.keep.is_none() && options.valid.as_deref() != Some("0") {
             options.keep = Some("least-loss".into());
         }
-        options.evaluate.get_or_insert_with(|| "at-end".into());
+        options.evaluate.get_or_insert_with(|| match options.epochs {
+            Some(epochs) if !is_timed => Evaluate::Every(epochs_between(epochs)).to_string(),
+            _ => Evaluate::AtEnd.to_string(),
+        });
         self.reasons.push(format!(
             "preset {preset}: {}{}, {} epochs",
             if preset == "small" { "RealMLP-TD-S" } else { "RealMLP-TD" },
@@ -270,7 +274,7 @@ impl Plan {
         .flatten()
         .collect();
         if !set.is_empty() {
-            self.reasons.push(format!("{optimizer}, {}: the recipe for {rows} rows", set.join(", ")));
+            self.reasons.push(format!("{}: the recipe of {optimizer} for {rows} rows", set.join(", ")));
         }
         if let ("lbfgs", Some(batch_size)) = (optimizer.as_str(), options.batch_size)
             && batch_size < rows
@@ -289,6 +293,7 @@ impl Plan {
         }
         let optimizer = Optimizer::from_name(&optimizer).map_err(Failure::usage)?;
         options.weight_decay.get_or_insert(optimizer.default_weight_decay());
+        options.fill_constants(&optimizer.constants());
         let warm_up = *options.warm_up.get_or_insert(0);
         let steps_of_epochs = options.epochs.map(|epochs| epochs.saturating_mul(rows.div_ceil(batch_size)));
         let steps = [options.steps, steps_of_epochs].into_iter().flatten().min();
@@ -332,10 +337,11 @@ impl Plan {
         self.options.bag.unwrap_or(1)
     }
 
-    /// The plan of a member of an ensemble: with random numbers of its own.
+    /// The plan of a member of an ensemble: with random numbers of its own. The first one's curves stand for all.
     pub fn member(&self, member: usize) -> Self {
         let seed = self.options.seed.map(|seed| seed.wrapping_add((member as u64) << 32));
-        Self { options: Options { seed, ..self.options.clone() }, ..self.clone() }
+        let evaluate = if member == 0 { self.options.evaluate.clone() } else { Some(Evaluate::AtEnd.to_string()) };
+        Self { options: Options { seed, evaluate, ..self.options.clone() }, ..self.clone() }
     }
 
     /// The settings of a run with a deadline, as those of one that makes the same steps again.
@@ -481,7 +487,6 @@ impl Plan {
         let augment = options.augment.as_deref().filter(|augment| *augment != "none");
         let augment = augment.map(str::parse::<Augment>).transpose().map_err(Failure::usage)?;
         augment.map_or(Ok(()), |augment| augment.check(&self.example_shape)).map_err(Failure::usage)?;
-        let is_at_end = chosen(&options.evaluate) == "at-end";
         let pace = match (&options.pace, &options.time) {
             (Some(pace), _) => Some(pace.parse().map_err(Failure::usage)?),
             (None, Some(_)) => Some(Pace::live()),
@@ -512,7 +517,7 @@ impl Plan {
             class_weights: self.class_weights(train)?,
             accumulate: chosen(&options.accumulate),
             seed,
-            evaluation: if is_at_end { Evaluate::AtEnd } else { Evaluate::EachEpoch },
+            evaluation: chosen(&options.evaluate).parse().map_err(Failure::usage)?,
             test_at_end: chosen(&options.test_at_end),
             keep: match chosen(&options.keep).as_str() {
                 "best" => Keep::Best,

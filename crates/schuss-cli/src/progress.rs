@@ -40,31 +40,34 @@ fn short(rate: f64) -> String {
     }
 }
 
-/// The parts of the data that were measured, by the name in the table.
-fn parts(measured: Measured) -> impl Iterator<Item = (&'static str, Metrics)> {
-    let parts = [("", measured.train), ("valid ", measured.valid), ("test ", measured.test)];
-    parts.into_iter().filter_map(|(name, metrics)| Some((name, metrics?)))
+/// The parts of the data, by the name in the table.
+fn parts(measured: Measured) -> [(&'static str, Option<Metrics>); 3] {
+    [("", measured.train), ("valid ", measured.valid), ("test ", measured.test)]
 }
 
-/// The heads of the columns of [`line`].
+/// The heads of the columns of [`line`], where the first one is of these metrics.
 pub fn head(measured: Measured) -> String {
-    let columns = |(part, metrics): (&str, Metrics)| {
-        let score = match metrics.scores {
+    let columns = |(part, metrics): (&str, Option<Metrics>)| {
+        let score = match metrics?.scores {
             Scores::Regression { .. } => "rmse",
             _ if part.is_empty() => "accuracy",
             _ => "acc",
         };
-        format!("  {:>10}  {:>10}", format!("{part}loss"), format!("{part}{score}"))
+        Some(format!("  {:>10}  {:>10}", format!("{part}loss"), format!("{part}{score}")))
     };
-    format!("{:>5}{}  {:>8}", "epoch", parts(measured).map(columns).collect::<String>(), "seconds")
+    let columns: String = parts(measured).into_iter().filter_map(columns).collect();
+    format!("{:>5}{columns}  {:>8}", "epoch", "seconds")
 }
 
-/// The metrics after an epoch.
-pub fn line(epoch: i64, measured: Measured, seconds: f64) -> String {
-    let columns = |(_, metrics): (&str, Metrics)| match metrics.scores {
-        Scores::Classification { accuracy: score, .. }
+/// The metrics after an epoch, below those of the `first` one, of whose parts some may not have been measured again.
+pub fn line(epoch: i64, measured: Measured, first: Measured, seconds: f64) -> String {
+    let columns = |((_, metrics), (_, first)): ((_, Option<Metrics>), (_, Option<Metrics>))| {
+        let Some(metrics) = metrics else { return first.map_or(String::new(), |_| " ".repeat(24)) };
+        let (Scores::Classification { accuracy: score, .. }
         | Scores::MultiLabel { accuracy: score, .. }
-        | Scores::Regression { rmse: score, .. } => format!("  {:>10.4}  {score:>10.4}", metrics.loss),
+        | Scores::Regression { rmse: score, .. }) = metrics.scores;
+        format!("  {:>10.4}  {score:>10.4}", metrics.loss)
     };
-    format!("{epoch:>5}{}  {seconds:>8.2}", parts(measured).map(columns).collect::<String>())
+    let columns: String = parts(measured).into_iter().zip(parts(first)).map(columns).collect();
+    format!("{epoch:>5}{columns}  {seconds:>8.2}")
 }

@@ -1,5 +1,7 @@
 //! What a run is like that was not asked to be otherwise.
 
+use std::num::NonZeroUsize;
+
 use schuss::{Features, Init, Loss, Task};
 
 use crate::values::Hidden;
@@ -81,6 +83,14 @@ pub fn default_scale(features: Features) -> (String, String) {
 /// Epochs of a quick look: with the paper's 256, such a network is no better on the tables that were tried, and five times as
 /// long in the making.
 pub const QUICK_EPOCHS: usize = 40;
+
+/// Epochs from one measurement of a table's network to the next: enough points for a curve, which take a few hundredths of
+/// the time of the steps.
+pub fn epochs_between(epochs: usize) -> NonZeroUsize {
+    const MOST_POINTS: usize = 20;
+    const LEAST: NonZeroUsize = NonZeroUsize::new(5).unwrap();
+    NonZeroUsize::new(epochs.div_ceil(MOST_POINTS)).map_or(LEAST, |epochs| epochs.max(LEAST))
+}
 
 /// Epochs of each network of an ensemble, of so many steps: fewer than those of a network alone, since what one learns too
 /// much or too little the others make up for, but enough steps to learn.

@@ -58,8 +58,12 @@ pub fn findings<'d, T: Real>(subject: &Subject<'_, 'd, T>) -> Result<Findings<'d
     let (train, dataset) = (data.train.dataset()?, examples.dataset()?);
     let evaluation = Evaluation::new(model, dataset, threads)?;
     let measures = evaluation.measures(threads);
-    let doubts = warnings(data, &format!("{part} row"), dataset, &model.class_names)?;
-    let mut warnings: Vec<String> = problem.iter().cloned().chain(doubts).collect();
+    let held_out = [("test", &data.test), ("validation", &data.valid)].into_iter();
+    let held_out = held_out.filter_map(|(part, examples)| Some((format!("{part} row"), examples.as_ref()?)));
+    let held_out = held_out.map(|(row, examples)| Ok((row, examples.dataset()?))).collect::<Result<Vec<_>>>()?;
+    let mut warnings: Vec<String> = problem.iter().cloned().chain(course(lines)).collect();
+    warnings.extend(doubts(&format!("{part} row"), dataset, model));
+    warnings.extend(leak_warnings(data, &held_out)?);
     // Whoever has a deadline has no time for another model.
     let work = train.rows() * train.features().columns() * model.network.outputs();
     let with_linear = work <= LINEAR_WORK && options.time.is_none();
@@ -73,8 +77,8 @@ pub fn findings<'d, T: Real>(subject: &Subject<'_, 'd, T>) -> Result<Findings<'d
     let asked: Vec<&str> =
         start.and_then(|start| start["asked"].as_array()).into_iter().flatten().filter_map(Value::as_str).collect();
     let settings = options.in_words().into_iter().map(|(name, value)| {
-        let is_chosen = start.is_some() && !asked.contains(&name.as_str());
-        Setting { name, value, is_chosen }
+        let is_asked = asked.contains(&name.as_str());
+        Setting { name, value, is_asked }
     });
     let mut history = history(lines, &loss_label(model.loss));
     // Said only where it is not the last one.
@@ -134,13 +138,17 @@ fn others<T: Real>(subject: &Subject<T>, judged: &str, main: &Measure) -> Result
 }
 
 /// The page of one run.
-pub fn page(findings: &Findings, data: &str) -> String {
+pub fn page(findings: &Findings, data: &Data) -> String {
+    let subject = match &data.schema {
+        Some(schema) => format!("{} from {}", schema.target, data.name),
+        None => data.name.clone(),
+    };
     let score = findings.measures.first().map_or(String::new(), |main| {
         format!(": {} {}", main.name, main.value.map_or("not defined".into(), |value| plain(value, main)))
     });
     html(&Report {
         version: 1,
-        title: format!("{data}{score}"),
+        title: format!("{subject}{score}"),
         made: made(),
         schuss: env!("CARGO_PKG_VERSION").into(),
         runs: vec![findings.run.clone()],
@@ -159,39 +167,65 @@ fn column_names(data: &Data) -> Vec<String> {
 }
 
 /// What makes the figures of `judged`, each of them such a row of the data, doubtful.
-pub fn warnings(data: &Data, row: &str, judged: Dataset, class_names: &[String]) -> Result<Vec<String>> {
+pub fn doubts<T: Real>(row: &str, judged: Dataset, model: &Model<T>) -> Vec<String> {
     /// Of fewer rows, most metrics have no interval.
     const FEW: usize = 10;
-    let train = data.train.dataset()?;
     let mut warnings = Vec::new();
     let rows = counted(judged.rows(), row);
-    match judged.targets() {
-        Targets::Classes { labels: &[first, second, ref rest @ ..], .. }
-            if first == second && rest.iter().all(|label| *label == first) =>
-        {
-            let class = class_names.get(first as usize).cloned().unwrap_or_else(|| first.to_string());
-            warnings.push(format!(
-                "All {rows} are of class {class}: they do not show how well it is told apart from others, and some metrics are \
-                 not defined."
-            ));
+    if let (Targets::Classes { labels, .. }, Task::Classification { classes }) = (judged.targets(), model.task) {
+        let mut counts = vec![0usize; classes];
+        labels.iter().for_each(|&label| counts[label as usize] += 1);
+        let missing: Vec<usize> = (0..classes).filter(|&class| counts[class] == 0).collect();
+        let name = |class: usize| model.class_names.get(class).cloned().unwrap_or_else(|| class.to_string());
+        let present = (0..classes).find(|&class| counts[class] == judged.rows());
+        match (present, &missing[..]) {
+            (Some(class), _) if classes > 1 && judged.rows() > 1 => warnings.push(format!(
+                "All {rows} are of class {}: they do not show how well it is told apart from others, and some metrics are not \
+                 defined.",
+                name(class)
+            )),
+            (_, [first, others @ ..]) if judged.rows() > 1 => {
+                let others = if others.is_empty() { String::new() } else { format!(", nor of {} others", others.len()) };
+                warnings.push(format!(
+                    "No {row} is of class {}{others}: nothing is shown of how well such rows are told apart.",
+                    name(*first)
+                ));
+            }
+            _ => {}
         }
-        _ => {}
     }
     if judged.rows() < FEW {
         warnings.push(format!(
             "The figures are those of {rows} only: so few say little, and most metrics have no interval."
         ));
     }
-    for (part, examples) in [("test", &data.test), ("validation", &data.valid)] {
-        let Some(examples) = examples else { continue };
-        let rows = examples.dataset()?.rows();
-        let shared = leaks::shared_rows(train.features(), examples.features.view());
-        if shared > 0 {
-            let share = 100.0 * shared as f64 / rows as f64;
+    warnings
+}
+
+/// Signs that `data` give away what is to be predicted: rows of the `others`, each called so, that are training rows, too,
+/// and columns that say it all.
+pub fn leak_warnings(data: &Data, others: &[(String, Dataset)]) -> Result<Vec<String>> {
+    let train = data.train.dataset()?;
+    let mut warnings = Vec::new();
+    if let Targets::Classes { labels, classes } = train.targets() {
+        let mut is_there = vec![false; classes];
+        labels.iter().for_each(|&label| is_there[label as usize] = true);
+        if let Some(class) = is_there.iter().position(|is_there| !is_there) {
+            let name = data.class_names.as_ref().and_then(|names| names.get(class)).cloned();
             warnings.push(format!(
-                "{shared} of the {} ({share:.1} %) {} in the training data, too, value by value: figures of the {part} rows \
-                 look better than they are.",
-                counted(rows, &format!("{part} row")),
+                "No training row is of class {}, so it cannot be learned.",
+                name.unwrap_or_else(|| class.to_string())
+            ));
+        }
+    }
+    for (row, dataset) in others {
+        let shared = leaks::shared_rows(train, *dataset);
+        if shared > 0 {
+            let share = 100.0 * shared as f64 / dataset.rows() as f64;
+            warnings.push(format!(
+                "{shared} of the {} ({share:.1} %) {} in the training data, too, value by value, with the same target: figures \
+                 of the {row}s may look better than they are.",
+                counted(dataset.rows(), row),
                 if shared == 1 { "stands" } else { "stand" }
             ));
         }
@@ -219,6 +253,27 @@ fn loss_label(loss: Loss) -> String {
     }
 }
 
+/// What went wrong on the way, and did not end the run.
+fn course(lines: &[Value]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let rollbacks = lines.iter().filter(|line| line["event"] == "rolled_back").count();
+    if rollbacks > 0 {
+        warnings.push(format!(
+            "The run diverged {}: it went back to the last good epoch and on with half the learning rate.",
+            if rollbacks == 1 { "once".into() } else { format!("{rollbacks} times") }
+        ));
+    }
+    let last = lines.iter().rev().find(|line| line["event"] == "epoch" && line["member"].as_u64().unwrap_or(0) == 0);
+    let is_lost =
+        |line: &Value| ["loss", "loss_valid", "loss_test"].iter().any(|key| line.get(key) == Some(&Value::Null));
+    if last.is_some_and(is_lost) {
+        warnings.push(
+            "The run diverged: its loss was no number any more at the end. A smaller learning rate may help.".into(),
+        );
+    }
+    warnings
+}
+
 /// What was trained on what, how it went, how good it is.
 fn summary<T: Real>(subject: &Subject<T>, part: &str, measures: &[Measure], baselines: &[Baseline]) -> Vec<String> {
     let Subject { data, model, lines, .. } = *subject;
@@ -227,16 +282,32 @@ fn summary<T: Real>(subject: &Subject<T>, part: &str, measures: &[Measure], base
     let rows = data.train.targets.view().rows();
     let examples = match model.example_shape[..] {
         [height, width] | [height, width, _] => format!("{} of {height} x {width} pixels", noun(rows, "picture")),
-        _ => format!("{} of {}", noun(rows, "row"), counted(network.inputs(), "column")),
+        _ => {
+            let columns = model.schema.as_ref().map_or(network.inputs(), |schema| schema.columns.len());
+            format!("{} of {}", noun(rows, "row"), counted(columns, "column"))
+        }
     };
-    let learned = match model.task {
-        Task::Classification { classes } => format!("to tell {classes} classes apart"),
-        Task::MultiLabel { labels } => format!("which of {labels} labels are there"),
-        Task::Regression if network.outputs() == 1 => "to predict a number".into(),
-        Task::Regression => format!("to predict {} numbers", data.train.targets.view().width()),
+    let target = model.schema.as_ref().map(|schema| schema.target.as_str());
+    let numbers = data.train.targets.view().width();
+    let learned = match (model.task, model.loss) {
+        (Task::Classification { classes }, _) => {
+            let of = target.map_or(String::new(), |target| format!(" of {target}"));
+            format!("to tell {classes} classes{of} apart")
+        }
+        (Task::MultiLabel { labels }, _) => format!("which of {labels} labels are there"),
+        (Task::Regression, Loss::Quantile(levels)) => {
+            let levels: Vec<_> = levels.levels().iter().map(f64::to_string).collect();
+            format!("the quantiles {} of {}", levels.join(", "), target.unwrap_or("the targets"))
+        }
+        (Task::Regression, _) if numbers == 1 => format!("to predict {}", target.unwrap_or("a number")),
+        (Task::Regression, _) => format!("to predict {numbers} numbers"),
+    };
+    let members = match model.networks().len() {
+        1 => "A network".into(),
+        members => format!("{members} networks, whose mean is the prediction, each"),
     };
     let mut sentences = vec![format!(
-        "A network of {} ({} parameters) learned {learned} from {} training {examples} of {}.",
+        "{members} of {} ({} parameters) learned {learned} from {} training {examples} of {}.",
         sizes.join("-"),
         grouped(network.parameters().len()),
         grouped(rows),
@@ -359,13 +430,17 @@ fn facts<T: Real>(subject: &Subject<T>) -> Vec<(String, String)> {
         (
             "Network",
             format!(
-                "{}, {}, {} at the end{extra}",
+                "{}{}, {}, {} at the end{extra}",
+                match model.networks().len() {
+                    1 => String::new(),
+                    members => format!("{members} of "),
+                },
                 sizes.join("-"),
                 model.network.hidden_activation().name(),
                 model.network.last_activation().name()
             ),
         ),
-        ("Parameters", grouped(model.network.parameters().len())),
+        ("Parameters", grouped(model.networks().map(|network| network.parameters().len()).sum())),
         ("Loss", loss_label(model.loss)),
         (
             "Optimiser",

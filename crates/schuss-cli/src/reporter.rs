@@ -17,6 +17,10 @@ use crate::plan::Plan;
 use crate::progress;
 use crate::report::{Findings, amount, counted, plain};
 
+/// Whose losses are told of, and what they are called in an event.
+const PARTS: [(&str, &str); 3] =
+    [("training loss", "loss"), ("validation loss", "loss_valid"), ("test loss", "loss_test")];
+
 /// Tells of a run.
 pub struct Reporter<'a> {
     json: bool,
@@ -35,14 +39,15 @@ pub struct Reporter<'a> {
     skipped: u64,
     pub has_diverged: bool,
     /// Whether the table has its head.
-    has_head: bool,
+    /// The metrics of the first epoch.
+    first: Option<Measured>,
     threads: &'a Threads,
     is_bf16: bool,
     peak: fn(&Threads) -> f64,
     clocked: Option<Clocked>,
     spent: Spent,
     /// Of training and of validation or test data, epoch by epoch.
-    losses: Vec<[f64; 2]>,
+    losses: Vec<[f64; 3]>,
 }
 
 /// Measures that a person sees at the end of a run, what there is of them; the report has them all.
@@ -82,7 +87,7 @@ impl<'a> Reporter<'a> {
             examples: 0.0,
             skipped: 0,
             has_diverged: false,
-            has_head: false,
+            first: None,
             threads,
             is_bf16,
             peak: if is_bf16 { crate::meter::peak::<Bf16> } else { crate::meter::peak::<T> },
@@ -96,9 +101,9 @@ impl<'a> Reporter<'a> {
     pub fn go_on(&mut self, train_seconds: f64, lines: &[Value]) {
         self.train_seconds = train_seconds;
         self.seconds_before = train_seconds;
-        let judged = if self.data.valid.is_some() { "loss_valid" } else { "loss_test" };
-        let loss = |line: &Value| ["loss", judged].map(|name| line[name].as_f64().unwrap_or(f64::NAN));
-        self.losses = lines.iter().filter(|line| line["event"] == "epoch").map(loss).collect();
+        let loss = |line: &Value| PARTS.map(|(_, key)| line[key].as_f64().unwrap_or(f64::NAN));
+        let is_first = |line: &&Value| line["event"] == "epoch" && line["member"].as_u64().unwrap_or(0) == 0;
+        self.losses = lines.iter().filter(is_first).map(loss).collect();
     }
 
     /// Says how the run begins; the event, with the names of the settings that were asked for.
@@ -202,7 +207,7 @@ impl<'a> Reporter<'a> {
                 let measured = Measured { train, valid, test };
                 let loss = |metrics: Option<Metrics>| metrics.map_or(f64::NAN, |metrics| metrics.loss);
                 if member.unwrap_or(0) == 0 {
-                    self.losses.push([loss(train), loss(valid.or(test))]);
+                    self.losses.push([train, valid, test].map(loss));
                 }
                 let mut line = events::epoch(epoch, measured, self.epoch_seconds);
                 if let Some(member) = member {
@@ -211,14 +216,12 @@ impl<'a> Reporter<'a> {
                 if self.json {
                     events::print(&line);
                 } else {
-                    let text = progress::line(epoch, measured, self.epoch_seconds);
-                    self.bar.suspend(|| {
-                        if !self.has_head {
-                            say!("{}", progress::head(measured));
-                        }
-                        say!("{text}");
+                    let first = *self.first.get_or_insert_with(|| {
+                        self.bar.suspend(|| say!("{}", progress::head(measured)));
+                        measured
                     });
-                    self.has_head = true;
+                    let text = progress::line(epoch, measured, first, self.epoch_seconds);
+                    self.bar.suspend(|| say!("{text}"));
                 }
                 self.epoch_seconds = 0.0;
                 return Some(line);
@@ -296,17 +299,15 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// What the second column of the losses is.
-    fn judged_loss(&self) -> &'static str {
-        if self.data.valid.is_some() { "validation loss" } else { "test loss" }
-    }
-
-    /// The losses over the epochs, side by side.
+    /// The losses over the epochs, two of them side by side: of training, and of what it is judged by.
     fn say_curves(&self) {
         let column = |part: usize| self.losses.iter().map(|losses| losses[part]).collect::<Vec<f64>>();
-        let curves = [("training loss", curve(&column(0))), (self.judged_loss(), curve(&column(1)))];
-        let curves: Vec<_> = curves.into_iter().filter_map(|(name, curve)| Some((name, curve?))).collect();
+        let curves = PARTS.iter().enumerate().filter_map(|(part, (name, _))| Some((*name, curve(&column(part))?)));
+        let curves: Vec<_> = curves.take(2).collect();
         let Some((_, (first, _))) = curves.first() else { return };
+        if self.plan.members() > 1 {
+            say!("of the first of {} networks:", self.plan.members());
+        }
         let head = |name: &str, is_logarithmic: bool| {
             format!("{:>10}{:<30}", "", format!("{name}{}", if is_logarithmic { ", logarithmic" } else { "" }))
         };

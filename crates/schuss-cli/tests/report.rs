@@ -72,7 +72,7 @@ fn check_report(room: &Room, name: &str, options: &str, epochs: usize, main: &st
         assert!(bins.iter().all(|histogram| total(histogram) == total(&bins[0]) && total(histogram) > 0));
     }
     let seed = run["settings"].as_array().unwrap().iter().find(|setting| setting["name"] == "epochs").unwrap();
-    assert_eq!((&seed["value"], &seed["is_chosen"]), (&json!(epochs.to_string()), &json!(false)));
+    assert_eq!((&seed["value"], &seed["is_asked"]), (&json!(epochs.to_string()), &json!(true)));
     run.clone()
 }
 
@@ -236,6 +236,52 @@ fn an_evaluation_stands_beside_baselines_and_says_what_is_doubtful() {
     let text = room.schuss("train leaky.npz --hidden 8 --epochs 30 --out leaky").ok().stdout;
     assert!(text.contains("warning: 20 of the 100 test rows (20.0 %) stand in the training data"), "{text}");
     assert!(text.contains("warning: Column 4 (counted from 0) alone gives the right class"), "{text}");
+}
+
+/// A table to evaluate stands beside what the run learned from, not beside itself.
+#[test]
+fn baselines_learn_from_the_rows_of_the_run() {
+    let room = Room::new();
+    let line = |i: usize| {
+        format!("{},{},{}\n", i * 37 % 101, ["a", "b", "c"][i * 7 % 3], (i * 37 % 101) as f64 + (i % 5) as f64)
+    };
+    let csv = |rows: std::ops::Range<usize>| format!("size,kind,price\n{}", rows.map(line).collect::<String>());
+    room.write("train.csv", csv(0..200));
+    room.write("test.csv", csv(203..263));
+    for preset in ["small", "plain"] {
+        let options = format!("train.csv --test test.csv --target price --preset {preset} --epochs 6 --out {preset}");
+        room.schuss(&format!("train {options}")).ok();
+    }
+    let report = data_of(&String::from_utf8(room.read("small/report.html")).unwrap());
+    let run = &report["runs"][0];
+    let metric = |baseline: &Value| baseline["metrics"][0]["value"].as_f64().unwrap();
+    let of_run: Vec<f64> = run["baselines"].as_array().unwrap().iter().map(metric).collect();
+    let evaluated = room.schuss("evaluate small test.csv --json").ok().json();
+    let rmse = |baseline: &Value| baseline["metrics"]["rmse"].as_f64().unwrap();
+    let of_evaluation: Vec<f64> = evaluated["baselines"].as_array().unwrap().iter().map(rmse).collect();
+    assert_eq!(of_evaluation, of_run);
+    // The curves of a table have points of all parts; the words are those of the table.
+    let epochs = run["history"]["epochs"].as_array().unwrap();
+    assert!(epochs.iter().filter(|epoch| epoch["loss"][0].is_number() && epoch["loss"][2].is_number()).count() >= 3);
+    let summary = run["summary"].to_string();
+    assert!(summary.contains("learned to predict price from 160 training rows of 2 columns"), "{summary}");
+
+    // Of a model file alone, nobody knows what it learned from.
+    room.write("alone/model.safetensors", room.read("small/model.safetensors"));
+    let alone = room.schuss("evaluate alone test.csv --json").ok();
+    assert!(alone.stderr.contains("note: no baselines"), "{}", alone.stderr);
+    assert_eq!(alone.json()["baselines"], json!([]));
+
+    // Presets make other inputs of the same rows.
+    let compared = room.schuss("compare small plain --json").ok().json();
+    assert_eq!(compared["differences"].as_array().unwrap().len(), 1, "{compared}");
+
+    // Four networks are not one.
+    room.schuss("train train.csv --test test.csv --target price --epochs 6 --out several").ok();
+    let report = data_of(&String::from_utf8(room.read("several/report.html")).unwrap());
+    let summary = report["runs"][0]["summary"].to_string();
+    assert!(summary.contains("4 networks, whose mean is the prediction"), "{summary}");
+    assert_eq!(report["runs"][0]["history"]["members"], json!(4));
 }
 
 /// Trains on forty rows and these test rows: what a person reads of them, in the run and in an evaluation.

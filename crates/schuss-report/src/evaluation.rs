@@ -20,7 +20,8 @@ const MOST_VALUES: usize = 12;
 const MOST_TARGETS: usize = 12;
 /// Curves for each class are shown up to so many classes, a matrix up to twice as many.
 const MOST_CLASSES: usize = 50;
-const CALIBRATION_BINS: usize = 10;
+/// As many as the calibration error has.
+const CALIBRATION_BINS: usize = 15;
 const RESIDUAL_BINS: usize = 40;
 
 /// What is evaluated: a model on such a part of the data.
@@ -68,12 +69,15 @@ pub fn evaluation<'d, T: Real>(
     let confusion = evaluation.confusion().filter(|_| classes <= 2 * MOST_CLASSES);
     let class_row = |(class, hits): (usize, metrics::Hits)| {
         let scores = hits.scores();
+        // Of nothing, no share.
+        let share = |is_there: bool, share: f64| finite(share).filter(|_| is_there);
+        let is_there = hits.support > 0.0;
         ClassRow {
             name: subject.class(class),
             rows: hits.support,
-            precision: finite(scores.precision),
-            recall: finite(scores.recall),
-            f1: finite(scores.f1),
+            precision: share(is_there || hits.predicted > 0.0, scores.precision),
+            recall: share(is_there, scores.recall),
+            f1: share(is_there, scores.f1),
             roc_auc: all_curves[class].as_ref().and_then(|[roc, _]| roc.area),
         }
     };
@@ -105,6 +109,7 @@ pub fn evaluation<'d, T: Real>(
         residuals: subject.residuals(),
         mistakes: evaluation.mistakes(MOST_MISTAKES).into_iter().map(|row| subject.mistake(row, &shown)).collect(),
         mistakes_note: note,
+        is_weighted: dataset.weights().is_some(),
         ..metrics_of(part, dataset.rows(), measures)
     }
 }
@@ -169,7 +174,7 @@ impl<T: Real> Subject<'_, '_, T> {
         }
     }
 
-    /// Actual and predicted numbers of each target.
+    /// Actual and predicted numbers of each target; of quantiles, those of the level nearest to the median.
     fn residuals(&self) -> Option<Vec<Residuals>> {
         let (Task::Regression, Targets::Values(actual)) = (self.model.task, self.dataset.targets()) else {
             return None;
@@ -180,7 +185,11 @@ impl<T: Real> Subject<'_, '_, T> {
         let of_target = |target: usize| {
             let pairs = actual.column(target).into_iter().zip(predicted.column(target));
             Residuals {
-                target: if actual.ncols() == 1 { "target".into() } else { format!("target {target}") },
+                target: match &self.model.schema {
+                    Some(schema) => schema.target.clone(),
+                    None if actual.ncols() == 1 => "target".into(),
+                    None => format!("target {target}"),
+                },
                 points: pairs.clone().step_by(every).map(|(&y, &p)| [y, p].map(rounded)).collect(),
                 histogram: Histogram::of(pairs.map(|(y, p)| p - y), RESIDUAL_BINS),
             }

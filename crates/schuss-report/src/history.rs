@@ -24,9 +24,15 @@ pub fn history(lines: &[Value], loss: &str) -> History {
         loss: loss.into(),
         score: if is_share { "accuracy" } else { "RMSE" }.into(),
         is_share,
+        members: members(lines),
         kept_epoch: done(lines).and_then(|done| done["kept_epoch"].as_i64()),
         epochs: epochs.iter().map(epoch).collect(),
     }
+}
+
+/// Networks that were trained.
+fn members(lines: &[Value]) -> usize {
+    1 + lines.iter().filter_map(|line| line["member"].as_u64()).max().unwrap_or(0) as usize
 }
 
 /// The last line of a run that is over.

@@ -15,7 +15,7 @@ pub fn first_layer<T: Real>(model: &Model<T>, columns: &[String]) -> Option<Firs
     let layers = model.network.layers();
     let Some(Layer::Dense(dense)) = layers.iter().find(|layer| matches!(layer, Layer::Dense(_))) else { return None };
     let segment = model.network.segments().iter().find(|segment| segment.name == "layers.0.weight")?;
-    let weights = &model.network.parameters()[segment.range.clone()];
+    let weights = &scaled(model, &model.network.parameters()[segment.range.clone()]);
     let (height, width, channels) = match model.example_shape[..] {
         [height, width] => (height, width, 1),
         [height, width, channels @ (1 | 3)] => (height, width, channels),
@@ -27,6 +27,14 @@ pub fn first_layer<T: Real>(model: &Model<T>, columns: &[String]) -> Option<Firs
     let bytes = |row: &[T]| row.iter().map(|w| (128.0 + (w.to_f64() * scale).round()) as u8).collect::<Vec<u8>>();
     let units = rows.enumerate().map(|(unit, row)| Unit { unit, weights: STANDARD.encode(bytes(row)) }).collect();
     Some(FirstLayer::Pictures { height, width, channels, largest, units, of: dense.outputs })
+}
+
+/// The weights of the first dense layer, times the scale of its inputs, where one is learned.
+fn scaled<T: Real>(model: &Model<T>, weights: &[T]) -> Vec<T> {
+    let segment = model.network.segments().iter().find(|segment| segment.name == "scales.0.weight");
+    let Some(segment) = segment else { return weights.to_vec() };
+    let scale = &model.network.parameters()[segment.range.clone()];
+    weights.iter().zip(scale.iter().cycle()).map(|(weight, scale)| *weight * *scale).collect()
 }
 
 /// The names of what the first layer makes of the columns, where it embeds them.

@@ -44,6 +44,7 @@ pub struct History {
     pub score: String,
     pub is_share: bool,
     pub kept_epoch: Option<i64>,
+    pub members: usize,
     pub epochs: Vec<Epoch>,
 }
 
@@ -86,6 +87,7 @@ pub struct Metric {
 pub struct Evaluation {
     pub part: String,
     pub rows: usize,
+    pub is_weighted: bool,
     pub interval: String,
     pub metrics: Vec<Metric>,
     pub classes: Option<Vec<ClassRow>>,
@@ -229,7 +231,7 @@ pub struct Speed {
 pub struct Setting {
     pub name: String,
     pub value: String,
-    pub is_chosen: bool,
+    pub is_asked: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -78,7 +78,7 @@ impl Value for f64 {
 }
 
 /// What is to be predicted, one for each example.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Targets<'a> {
     /// A class, counted from 0.
     Classes {

@@ -10,38 +10,47 @@ use crate::dataset::{Value, with_view};
 use crate::random::{Purpose, Stream};
 use crate::{Dataset, Features, Targets};
 
-/// How many rows of `test` stand in `train`, too, with the same value in every column: 0 and -0 are the same, numbers of
-/// different types by their values. Where the columns differ in number, there are none.
+/// How many rows of `test` stand in `train`, too, with the same target and the same value in every column: 0 and -0 are the
+/// same, numbers of different types by their values. Where the columns differ in number, there are none.
 ///
 /// Rows of few and coarse values may well be the same by chance.
-pub fn shared_rows(train: Features, test: Features) -> usize {
-    if train.columns() != test.columns() {
+pub fn shared_rows(train: Dataset, test: Dataset) -> usize {
+    let (features, of_test) = (train.features(), test.features());
+    if features.columns() != of_test.columns() {
         return 0;
     }
-    match (train, test) {
+    let is_of_target = |i: usize, j: usize| match (train.targets(), test.targets()) {
+        (Targets::Classes { labels, .. }, Targets::Classes { labels: of_test, .. }) => labels[i] == of_test[j],
+        (Targets::Values(values), Targets::Values(of_test)) => values.row(i) == of_test.row(j),
+        _ => false,
+    };
+    match (features, of_test) {
         // Pixels are many: eight at a time.
-        (Features::U8(train), Features::U8(test)) => shared(train, test, hash_of_bytes, hash_of_bytes),
-        _ => {
-            with_view!(train, train => with_view!(test, test => shared(train, test, hash_of_numbers, hash_of_numbers)))
-        }
+        (Features::U8(train), Features::U8(test)) => shared(train, test, hash_of_bytes, hash_of_bytes, is_of_target),
+        _ => with_view!(features, train => with_view!(of_test, test => {
+            shared(train, test, hash_of_numbers, hash_of_numbers, is_of_target)
+        })),
     }
 }
 
+/// `is_of_target` says of a row of `train` and one of `test` whether they have the same target.
 fn shared<A: Value, B: Value>(
     train: ArrayView2<A>,
     test: ArrayView2<B>,
     hash_of_train: impl Fn(ArrayView1<A>) -> u64,
     hash_of_test: impl Fn(ArrayView1<B>) -> u64,
+    is_of_target: impl Fn(usize, usize) -> bool,
 ) -> usize {
     let mut of_hash: HashMap<u64, Vec<usize>> = HashMap::new();
     for (i, row) in test.rows().into_iter().enumerate() {
         of_hash.entry(hash_of_test(row)).or_default().push(i);
     }
     let mut is_shared = vec![false; test.nrows()];
-    for row in train.rows() {
-        for &i in of_hash.get(&hash_of_train(row)).into_iter().flatten() {
-            is_shared[i] = is_shared[i]
-                || row.iter().zip(test.row(i)).all(|(&a, &b)| Into::<f64>::into(a) == Into::<f64>::into(b));
+    for (i, row) in train.rows().into_iter().enumerate() {
+        for &j in of_hash.get(&hash_of_train(row)).into_iter().flatten() {
+            is_shared[j] = is_shared[j]
+                || is_of_target(i, j)
+                    && row.iter().zip(test.row(j)).all(|(&a, &b)| Into::<f64>::into(a) == Into::<f64>::into(b));
         }
     }
     is_shared.into_iter().filter(|is_shared| *is_shared).count()
@@ -79,8 +88,8 @@ pub struct Telltale {
 ///
 /// A rule is made from one half of the rows and judged on the other. Classes: that of the nearest value (the most frequent
 /// one, where a value has several); it is right for 99.9 % of the rows and wrong ten times less often than the most
-/// frequent class. Numbers: between the two nearest values on a straight line, or on the straight line of least squares;
-/// R² is 0.9999 or more. Of several targets, the first 16 are looked at; data of fewer than 50 rows tell nothing.
+/// frequent class. Numbers: between the two nearest values on a straight line, where there are two, or on the straight line of
+/// least squares; R² is 0.9999 or more. Of several targets, the first 16 are looked at; data of fewer than 50 rows tell nothing.
 ///
 /// At most some thousand rows are looked at, drawn once and for all; most columns are let off after a hundred.
 pub fn telltale_columns(train: Dataset) -> Vec<Telltale> {
@@ -190,13 +199,16 @@ fn judge_numbers([mut fitted, judged]: Halves<f64>) -> Verdict {
     fitted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     let rule: Vec<(f64, f64)> =
         fitted.chunk_by(|a, b| a.0 == b.0).map(|same| (same[0].0, mean(&|(_, y)| *y, same))).collect();
+    // Beyond its ends the rule says nothing; of a column that is clipped, that is where targets are far apart.
+    let ends = [rule[0].0, rule[rule.len() - 1].0];
+    let judged: Vec<(f64, f64)> = judged.into_iter().filter(|(x, _)| (ends[0]..=ends[1]).contains(x)).collect();
     let judged_mean = mean(&|(_, y)| *y, &judged);
     let deviation = mean(&|(_, y)| (y - judged_mean).powi(2), &judged);
     let on_line = mean(&|(x, y)| (y_mean + slope * (x - x_mean) - y).powi(2), &judged);
     let between = mean(&|(x, y)| (interpolate(&rule, *x) - y).powi(2), &judged);
     // Of targets that are all the same, rounding is left.
     let is_constant = deviation <= 1e-20 * judged_mean * judged_mean;
-    let share = if is_constant { 0.0 } else { 1.0 - on_line.min(between) / deviation };
+    let share = if is_constant || judged.is_empty() { 0.0 } else { 1.0 - on_line.min(between) / deviation };
     Verdict { share, is_suspect: share >= 0.5, is_telltale: share >= 0.9999 }
 }
 
@@ -207,11 +219,11 @@ fn nearest<Y: Copy>(rule: &[(f64, Y)], x: f64) -> (f64, Y) {
     if (rule[above].0 - x).abs() < (x - rule[below].0).abs() { rule[above] } else { rule[below] }
 }
 
-/// On the straight line between the two values of a rule around `x`; beyond its ends what is there.
+/// On the straight line between the two values of a rule around `x`, which is not beyond its ends.
 fn interpolate(rule: &[(f64, f64)], x: f64) -> f64 {
     let above = rule.partition_point(|(of_rule, _)| *of_rule < x);
-    if above == 0 || above == rule.len() {
-        return rule[above.saturating_sub(1)].1;
+    if above == 0 {
+        return rule[0].1;
     }
     let [(x_below, y_below), (x_above, y_above)] = [rule[above - 1], rule[above]];
     y_below + (x - x_below) / (x_above - x_below) * (y_above - y_below)

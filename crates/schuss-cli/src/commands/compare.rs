@@ -170,11 +170,20 @@ fn compare(runs: &[Compared], measured: &[Measured], threads: &Threads) -> Resul
     let mut differences = Vec::new();
     let mut others = Vec::new();
     for (b, (measures, evaluation)) in measured.iter().enumerate().skip(1) {
-        let fingerprint = |run: &Compared| judged(&run.data).1.dataset().map(|dataset| dataset.fingerprint());
+        let are_others = |[run, first]: [&Compared; 2]| -> Result<bool> {
+            let [(part, rows), (part_of_first, rows_of_first)] = [run, first].map(|run| judged(&run.data));
+            // What presets make of a table's columns differs where the rows are the same; their targets do not.
+            let is_table = run.data.schema.is_some() && first.data.schema.is_some();
+            Ok(part != part_of_first
+                || match is_table {
+                    true => rows.targets.view() != rows_of_first.targets.view(),
+                    false => rows.dataset()?.fingerprint() != rows_of_first.dataset()?.fingerprint(),
+                })
+        };
         let [task, first_task] = [&runs[b], &runs[0]].map(|run| task_name(run.file.model::<f64>().task));
         let obstacle = if task != first_task {
             format!("another task, {task}")
-        } else if judged(&runs[b].data).0 != part || fingerprint(&runs[b])? != fingerprint(&runs[0])? {
+        } else if are_others([&runs[b], &runs[0]])? {
             "judged by other rows".into()
         } else if let Ok(difference) = evaluation.difference(first_of, threads) {
             differences.push(Pair { a: 0, b, difference: schuss_report::difference(&difference) });

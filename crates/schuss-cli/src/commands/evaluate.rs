@@ -18,7 +18,7 @@ use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::progress;
-use crate::report::{amount, counted, plain, warnings};
+use crate::report::{amount, counted, doubts, leak_warnings, plain};
 use crate::run_folder::RunFolder;
 use crate::tables;
 
@@ -159,22 +159,58 @@ fn findings<T: Real>(
         Part::Train => "training row",
         Part::All => "row",
     };
+    // What is judged alone may be all that there is of these data.
+    let of_run = if part == Part::All { data_of_run(&arguments.subject.model, file) } else { None };
+    let learned = if part == Part::All { of_run.as_ref() } else { Some(data) };
+    let mut warnings = doubts(row, dataset, &model);
+    if let Some(learned) = learned {
+        let others = if part == Part::Train { Vec::new() } else { vec![(row.to_string(), dataset)] };
+        warnings.extend(leak_warnings(learned, &others)?);
+    }
     let mut findings = Findings {
         rows: dataset.rows(),
         metrics,
         measures: evaluation.measures(&threads),
         baselines: Vec::new(),
-        warnings: warnings(data, row, dataset, &model.class_names)?,
+        warnings,
         seeds: None,
     };
-    if !arguments.no_baselines {
+    if let (false, Some(learned)) = (arguments.no_baselines, learned) {
         let options = Options { data: Some(arguments.subject.data.clone()), ..Options::default() };
-        findings.baselines = baselines::beside(&model, &evaluation, data, dataset, &options, true, &threads)?;
+        findings.baselines = baselines::beside(&model, &evaluation, learned, dataset, &options, true, &threads)?;
         findings.warnings.extend(findings.baselines.iter().filter_map(baselines::doubt));
     }
     waiting.finish_and_clear();
     findings.seeds = retraining.map(|retraining| retraining.train::<T>(dataset, &threads)).transpose()?;
     Ok(findings)
+}
+
+/// What the run of a model learned from, if its folder says so; what comes of it is compared with the model.
+fn data_of_run(model: &Path, file: &ModelFile) -> Option<Data> {
+    let folder = if model.is_dir() { model } else { model.parent()? };
+    let open = || {
+        let (_, data) = prepare(RunFolder::config_of(folder)?)?;
+        let columns = |schema: &Option<schuss::Schema>| schema.as_ref().map(|schema| schema.columns.clone());
+        let is_same = columns(&data.schema) == columns(&file.schema().cloned())
+            && data.train.features.view().columns() == file.model::<f64>().network.inputs();
+        match is_same {
+            true => Ok(data),
+            false => Err(Failure::Failed("its data are no longer those that the model was trained on".into())),
+        }
+    };
+    match open() {
+        Ok(data) => Some(data),
+        Err(_) if !folder.join("config.toml").is_file() => {
+            eprintln!(
+                "note: no baselines, which learn from the training rows: a model file alone does not say where they are"
+            );
+            None
+        }
+        Err(failure) => {
+            eprintln!("note: no baselines, which learn from the training rows of {}: {failure}", folder.display());
+            None
+        }
+    }
 }
 
 impl Findings {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use schuss::metrics::Bootstrap;
-use schuss::{Conformal, Control, Error, Evaluate, Event, Measured, Model, Parts, Real, Run, Summary};
+use schuss::{Conformal, Control, Error, Evaluate, Event, Measured, Model, Parts, Real, Run, Settings, Summary};
 use schuss_data::{Data, Examples, OpenOptions};
 use schuss_kernels::Burst;
 use serde_json::json;
@@ -232,7 +232,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     let mut reporter = Reporter::new(arguments.json, data, plan, &model, &threads, total_steps);
     reporter.go_on(before.train_seconds, &recorded);
     let histogram_epochs = HistogramEpochs::new(plan);
-    let is_each = settings.evaluation == Evaluate::EachEpoch;
+    let is_each = settings.evaluation != Evaluate::AtEnd;
     let time_of_report = |most: f64| {
         let is_left_out = arguments.no_report || likely_time_of_report(&model, data, &threads) > most;
         (!is_left_out).then(|| time_of_report(plan, data, &model, &threads)).transpose()
@@ -429,10 +429,13 @@ fn fold(data: &Data, member: usize) -> Fold {
 
 /// What a member of an ensemble has of the data; a network alone has all.
 fn member_parts<'f>(data: &'f Data, plan: &Plan, fold: &'f Fold) -> Result<Parts<'f>> {
+    let all = parts(data)?;
+    // What they are good for on the test rows, they show together; one stands for all in the curves.
+    let is_shown = plan.members() == 1 || plan.options.evaluate != Some(Evaluate::AtEnd.to_string());
+    let test = all.test.filter(|_| is_shown);
     Ok(match fold {
-        Some((train, valid)) => Parts { train: train.dataset()?, valid: Some(valid.dataset()?), test: None },
-        None if plan.members() > 1 => Parts { test: None, ..parts(data)? },
-        None => parts(data)?,
+        Some((train, valid)) => Parts { train: train.dataset()?, valid: Some(valid.dataset()?), test },
+        None => Parts { test, ..all },
     })
 }
 
@@ -442,9 +445,10 @@ pub fn train_in_silence<T: Real>(plan: &Plan, data: &Data, threads: &schuss::Thr
     let member = |member: usize| {
         let plan = plan.member(member);
         let fold = fold(data, member);
-        let parts = member_parts(data, &plan, &fold)?;
+        let parts = Parts { test: None, ..member_parts(data, &plan, &fold)? };
         let mut model = plan.model::<T>(all, threads)?;
-        schuss::train(&mut model, parts, &plan.settings(parts.train)?, threads, |_| Control::Continue)?;
+        let settings = Settings { evaluation: Evaluate::AtEnd, ..plan.settings(parts.train)? };
+        schuss::train(&mut model, parts, &settings, threads, |_| Control::Continue)?;
         Ok(model)
     };
     Ok(Model::ensemble((0..plan.members()).map(member).collect::<Result<_>>()?)?)
@@ -501,7 +505,7 @@ fn write_report<'a, T: Real>(
     let waiting = progress::waiting("making the report");
     let findings = findings(&subject)?;
     waiting.finish_and_clear();
-    let path = folder.write_report(&page(&findings, &data.name))?;
+    let path = folder.write_report(&page(&findings, data))?;
     Ok((findings, path))
 }
 
@@ -538,6 +542,6 @@ fn time_of_report<T: Real>(plan: &Plan, data: &Data, model: &Model<T>, threads: 
     let start = Instant::now();
     let (lines, details) = (&[], &[]);
     let subject = Subject { name: "", options: &plan.options, data, model, lines, details, problem: None, threads };
-    drop(std::hint::black_box(page(&findings(&subject)?, &data.name)));
+    drop(std::hint::black_box(page(&findings(&subject)?, data)));
     Ok(start.elapsed().as_secs_f64())
 }

@@ -90,7 +90,8 @@ function axis(side: Side, is_x: boolean): uPlot.Axis {
     grid: { stroke: colour("--line"), width: fine, show: !is_x },
     ticks: { stroke: colour("--rule"), width: fine, size: 4 * fine, show: is_x },
     border: { show: is_x, stroke: colour("--rule"), width: fine },
-    space: (is_x ? 48 : 30) * fine,
+    // Two labels at least tell the scale.
+    space: (_, __, ___, ____, size) => fine * (is_x ? 48 : Math.min(30, size / fine / 4)),
     ...(side.is_whole ? { incrs: STEPS } : {}),
     ...(side.is_log ? { splits: (_: uPlot, __: number, low: number, high: number) => decades(low, high), filter: (_: uPlot, splits: number[]) => splits } : {}),
     values: (_, splits, __, ___, step) => {

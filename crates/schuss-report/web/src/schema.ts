@@ -31,6 +31,7 @@ export interface History {
   score: string;             // "accuracy", "RMSE"
   is_share: boolean;         // the score is a share in 0..1, shown in percent
   kept_epoch: number | null; // of the parameters that the model has, where it is not the last one
+  members: number;           // networks that predict together; the epochs are those of the first
   epochs: Epoch[];           // epoch -1 is before training; may be a single one, or none
 }
 export interface Epoch {
@@ -55,6 +56,7 @@ export interface Metric {
 export interface Evaluation {
   part: "test" | "validation" | "training";
   rows: number;
+  is_weighted: boolean;      // rows count as much as they weigh
   interval: string;          // how the intervals were made, a sentence
   metrics: Metric[];
   classes: ClassRow[] | null;
@@ -111,7 +113,7 @@ export interface Speed {
   time: [string, number][];  // "data", "products", "elementwise", "optimiser", "waiting", "other": shares that add up to 1
   machine: string;           // "2 threads, avx512, f32"
 }
-export interface Setting { name: string; value: string; is_chosen: boolean } // is_chosen: by schuss, not asked for
+export interface Setting { name: string; value: string; is_asked: boolean } // is_asked: by whoever made the run
 export interface Comparison {
   note: string;              // what was compared how, a sentence
   differences: { a: number; b: number; difference: Difference }[]; // b minus a, indices of runs

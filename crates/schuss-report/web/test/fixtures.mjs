@@ -99,7 +99,7 @@ function classification({ names, rows: count, signal, seed, part = "test", mista
   return {
     part,
     rows: count,
-    interval: "Intervals of shares are Wilson's; the others come from 1000 bootstrap samples of the rows.",
+    is_weighted: false, interval: "Intervals of shares are Wilson's; the others come from 1000 bootstrap samples of the rows.",
     metrics: [
       metric("accuracy", "accuracy", accuracy, low, high, "The share of rows whose class is predicted right.", { is_share: true }),
       metric("log_loss", "log loss", loss, loss * 0.9, loss * 1.1, "Minus the mean logarithm of the probability that the true class was given.", { unit: "nats", better: "lower" }),
@@ -126,7 +126,7 @@ function history({ epochs, seed, loss, from, to, score = "accuracy", scoreFrom =
     loss,
     score,
     is_share,
-    kept_epoch: kept,
+    members: 1, kept_epoch: kept,
     epochs: Array.from({ length: epochs + 1 }, (_, index) => {
       const epoch = index - 1;
       const jitter = () => 1 + 0.02 * normal();
@@ -209,7 +209,7 @@ const SETTINGS = [
   ["initialisation", "he", true], ["scale", "255", true], ["optimizer", "adam", true], ["learning rate", "0.002", true], ["beta1", "0.9"], ["beta2", "0.999"],
   ["schedule", "one-cycle", true], ["batch size", "128", true], ["epochs", "10", true], ["weight decay", "0"], ["dropout", "0"], ["clip", "none"], ["precision", "f32"],
   ["threads", "2"], ["seed", "0"], ["augment", "none"], ["validation", "0"], ["keep", "last"], ["on divergence", "stop"],
-].map(([name, value, is_chosen = false]) => ({ name, value, is_chosen }));
+].map(([name, value, is_asked = false]) => ({ name, value, is_asked }));
 
 const SPEED = {
   seconds: 3.91,
@@ -229,7 +229,7 @@ function run(parts) {
     summary: [],
     warnings: [],
     facts: [],
-    history: { loss: "cross-entropy (nats)", score: "accuracy", is_share: true, kept_epoch: null, epochs: [] },
+    history: { loss: "cross-entropy (nats)", score: "accuracy", is_share: true, members: 1, kept_epoch: null, epochs: [] },
     evaluations: [],
     baselines: [],
     first_layer: null,
@@ -359,7 +359,7 @@ function regression() {
   const test = {
     part: "test",
     rows: 768,
-    interval: "Intervals come from 1000 bootstrap samples of the rows.",
+    is_weighted: false, interval: "Intervals come from 1000 bootstrap samples of the rows.",
     metrics: [
       metric("rmse", "RMSE", rmse, rmse * 0.95, rmse * 1.06, "The root of the mean squared error, in the targets' unit.", lower),
       metric("mae", "MAE", rmse * 0.78, rmse * 0.74, rmse * 0.82, "The mean size of the errors.", lower),
@@ -435,13 +435,13 @@ function hostile() {
       summary: [long, attack],
       warnings: [long],
       facts: [[long, long], [attack, attack]],
-      history: { loss: attack, score: long, is_share: false, kept_epoch: 0, epochs: [{ epoch: 0, seconds: null, loss: [1e-12, 3e9, null], score: [0, 0, 0] }, { epoch: 1, seconds: null, loss: [null, 2e9, null], score: [-1e-7, 1e-7, null] }] },
+      history: { loss: attack, score: long, is_share: false, members: 1, kept_epoch: 0, epochs: [{ epoch: 0, seconds: null, loss: [1e-12, 3e9, null], score: [0, 0, 0] }, { epoch: 1, seconds: null, loss: [null, 2e9, null], score: [-1e-7, 1e-7, null] }] },
       evaluations: [test],
       baselines: [{ name: long, metrics: [], difference: { key: "accuracy", name: long, is_share: true, value: null, low: null, high: null, is_noise: false, better: "higher" } }],
       first_layer: { kind: "pictures", height: 9, width: 12, channels: 3, largest: 1e-8, of: 3, units: [{ unit: 0, weights: unitWeights(9, 12, 3, 1) }, { unit: 1, weights: "" }] },
       distributions: [{ tensor: long, kind: "weight", epochs: [0, 1], histograms: [{ low: 0, high: 0, counts: [] }, { low: -1, high: 1, counts: [1, 2, 3] }] }, { tensor: "zeros", kind: "weight", epochs: [0], histograms: [{ low: 0, high: 0, counts: [5] }] }, { tensor: "nothing", kind: "gradient", epochs: [0], histograms: [{ low: 0, high: 0, counts: [0] }] }],
       speed: { seconds: 1e6, steps: 1, examples_per_s: null, gflops: null, peak_gflops: null, share_of_peak: null, left_out: null, time: [[long, 0.5], [attack, 0.5]], machine: long },
-      settings: [{ name: long, value: long, is_chosen: true }, { name: attack, value: "", is_chosen: false }],
+      settings: [{ name: long, value: long, is_asked: true }, { name: attack, value: "", is_asked: false }],
       command: `schuss train '${attack}' ${"--x ".repeat(80)}`,
       weights_sha256: long,
     }),
@@ -466,7 +466,7 @@ export function reports() {
     regression: regression(),
     comparison: comparison(),
     empty: report("empty: nothing measured", [run({ name: "empty" })]),
-    "one-epoch": report("one epoch", [run({ name: "one", history: { loss: "cross-entropy (nats)", score: "accuracy", is_share: true, kept_epoch: null, epochs: [{ epoch: 0, seconds: 1, loss: [0.61, 0.7, null], score: [0.8, null, 0.77] }] } })]),
+    "one-epoch": report("one epoch", [run({ name: "one", history: { loss: "cross-entropy (nats)", score: "accuracy", is_share: true, members: 1, kept_epoch: null, epochs: [{ epoch: 0, seconds: 1, loss: [0.61, 0.7, null], score: [0.8, null, 0.77] }] } })]),
     hostile: hostile(),
     large: large(),
   };

@@ -188,7 +188,7 @@ impl<'d> Evaluation<'d> {
     /// Every metric that the task has, the main one first: accuracy (of several labels that over all labels); of numbers
     /// RMSE, of medians MAE, of quantiles the pinball loss. Each with a 95 % interval: Wilson's for shares of rows
     /// ([`wilson`], by [`effective_rows`]), else the [bootstrap's](Bootstrap), none where it tells nothing: where a metric is
-    /// the same for every replicate. Large data have fewer replicates, 100 at least.
+    /// the same for every replicate, and of the calibration error, which chance can only make greater. Large data have fewer replicates, 100 at least.
     pub fn measures(&self, threads: &Threads) -> Vec<Measure> {
         let middle = middle_of(&self.predictions, self.aim);
         let reweighted = self.reweighted(&middle);
@@ -407,6 +407,8 @@ impl<'d> Evaluation<'d> {
         let interval = match key {
             Key::Accuracy | Key::TopThree | Key::Exact => wilson(value, effective_rows(&self.weights)),
             Key::LabelAccuracy => wilson(value, self.effective_decisions(value)),
+            // That of a sample is greater than the true one, those of samples of the sample greater still.
+            Key::CalibrationError => None,
             _ => interval.filter(|interval| interval.low < interval.high),
         };
         Measure { value: value.is_finite().then_some(value), interval, ..key.measure() }

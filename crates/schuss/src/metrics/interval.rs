@@ -84,7 +84,7 @@ pub fn paired_shares(shares: [&[f64]; 2], weights: &[f64]) -> Option<Interval> {
 /// The rows have to be independent of each other, and new ones drawn like them. The training's own chance (another seed,
 /// other training data) is not in the interval. Where a metric hangs on a few rows, too few are too few: of 30 rows, of
 /// which two are wrong, the interval of the log-loss holds the true one in 86 instead of 95 of 100 cases, of 60 in 90, of
-/// 200 in 95 (`tests/metrics.rs` simulates such).
+/// 200 in 95 (`tests/suite/metrics.rs` simulates such).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bootstrap {
     /// Replicates: a thousand for an interval's ends to move little with the seed.

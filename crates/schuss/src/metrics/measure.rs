@@ -149,8 +149,8 @@ impl Key {
                 "PR AUC",
                 UP,
                 "",
-                "The average precision, the area under the curve of precision over recall, averaged over the classes; \
-                 chance gets the share of the class.",
+                "The average precision, the area under the curve of precision over recall, averaged over the classes (of \
+                 two, that of the second); chance gets the share of the class.",
             ),
             Self::LogLoss => number(
                 "log_loss",
@@ -170,7 +170,8 @@ impl Key {
                 "calibration_error",
                 "calibration error",
                 DOWN,
-                "How far predictions that are p % sure are from being right p % of the time, on average over 15 bins of p.",
+                "How far predictions that are p % sure are from being right p % of the time, on average over 15 bins of p; chance alone \
+                 makes it greater than 0.",
             ),
             Self::Rmse => number("rmse", "RMSE", DOWN, "targets", "The root of the mean squared error."),
             Self::Mae => number("mae", "MAE", DOWN, "targets", "The mean size of an error."),

@@ -3,7 +3,7 @@
 //! [`Model::evaluate`] streams the few numbers that a run reports after every epoch. [`Evaluation`] keeps the predictions
 //! and has everything else: every metric of the task with its confidence interval, curves, calibration, mistakes. Below it
 //! are the metrics themselves, as functions of what is true, what was predicted and the weights of the rows; they agree
-//! with scikit-learn's where those exist (`tests/metrics.rs`).
+//! with scikit-learn's where those exist (`tests/suite/metrics.rs`).
 //!
 //! Labels and predicted classes are counted from 0; probabilities are (rows, classes), numbers (rows, outputs). Weights say
 //! what each row counts beside the others; without them all count the same. A mean over nothing (weights that add up to

@@ -8,6 +8,10 @@ mod pace;
 mod run;
 mod trainer;
 
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+
 use schuss_kernels::Products;
 
 use crate::{
@@ -110,6 +114,44 @@ pub enum Evaluate {
     /// Once, after the last step: of validation and test data, or of the training data where there are none. Validation
     /// data by which something is chosen are measured after every epoch.
     AtEnd,
+    /// Before training, after every so many epochs, and after the last step.
+    Every(NonZeroUsize),
+}
+
+impl Evaluate {
+    /// Whether they are computed after this epoch, counted from 0, which is not the last one.
+    pub(crate) fn is_due(self, epoch: usize) -> bool {
+        match self {
+            Self::EachEpoch => true,
+            Self::AtEnd => false,
+            Self::Every(epochs) => (epoch + 1).is_multiple_of(epochs.get()),
+        }
+    }
+}
+
+impl fmt::Display for Evaluate {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::EachEpoch => f.write_str("each-epoch"),
+            Self::AtEnd => f.write_str("at-end"),
+            Self::Every(epochs) => write!(f, "every-{epochs}"),
+        }
+    }
+}
+
+impl FromStr for Evaluate {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let every = || text.strip_prefix("every-").and_then(|epochs| epochs.parse().ok()).map(Self::Every);
+        match text {
+            "each-epoch" => Ok(Self::EachEpoch),
+            "at-end" => Ok(Self::AtEnd),
+            _ => {
+                every().ok_or_else(|| Error::value("evaluation", "each-epoch, at-end, or every-N, as in every-5", text))
+            }
+        }
+    }
 }
 
 /// Which parameters a run keeps.

@@ -183,7 +183,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             match self.state.phase {
                 Phase::Begin => {
                     self.state.phase = Phase::Epoch;
-                    if self.trainer.settings().evaluation == Evaluate::EachEpoch || self.total_steps == 0 {
+                    if self.trainer.settings().evaluation != Evaluate::AtEnd || self.total_steps == 0 {
                         self.measure(true);
                         return Ok(Some(self.epoch_event(-1)));
                     }
@@ -382,7 +382,6 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
     /// The metrics after an epoch, those that are asked for now, and what follows from them.
     fn metrics(&mut self) -> Result<Option<Event>> {
         let epoch = self.state.epoch;
-        let is_each = self.trainer.settings().evaluation == Evaluate::EachEpoch;
         let chooses = self.parts.valid.is_some()
             && (self.trainer.settings().keep.chooses()
                 || self.trainer.settings().patience.is_some()
@@ -393,9 +392,13 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             self.choose(epoch as i64);
             is_last |= self.state.is_stopped;
         }
-        let is_measured = is_each || is_last;
+        let is_measured = is_last || self.trainer.settings().evaluation.is_due(epoch);
         if is_measured {
             self.measure(!chooses);
+        } else {
+            // Those of an earlier epoch are not this one's.
+            self.state.measured =
+                Measured { valid: self.state.measured.valid.filter(|_| chooses), ..Measured::default() };
         }
         // A loss that is no number ends the run, or has it go back to where it was one; test data decide nothing.
         let losses = [self.state.measured.train, self.state.measured.valid];
@@ -420,8 +423,8 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
     /// test data unless they are left for the end.
     fn measure(&mut self, with_valid: bool) {
         let Parts { train, valid, test } = self.parts;
-        let is_each = self.trainer.settings().evaluation == Evaluate::EachEpoch;
-        let train = (is_each || (test.is_none() && valid.is_none())).then_some(train);
+        let is_at_end = self.trainer.settings().evaluation == Evaluate::AtEnd;
+        let train = (!is_at_end || (test.is_none() && valid.is_none())).then_some(train);
         let before = self.state.measured;
         self.state.measured = Measured {
             train: self.trainer.evaluate_part(train),

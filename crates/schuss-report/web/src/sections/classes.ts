@@ -7,9 +7,9 @@ import type { ClassRow, Evaluation, Maybe } from "../schema";
 const MOST = 20;
 const WORST = 10;
 
-const COLUMNS = [
+const columns = (evaluation: Evaluation) => [
   { name: "class" },
-  { name: "rows", is_number: true },
+  { name: evaluation.is_weighted ? "weight" : "rows", is_number: true },
   { name: "precision", is_number: true },
   { name: "recall", is_number: true },
   { name: "F1", is_number: true },
@@ -20,19 +20,19 @@ export function classes(evaluation: Evaluation, level: Level, key: string): HTML
   const all = evaluation.classes;
   if (!all || all.length === 0) return null;
   const meaning = "Precision: of the rows given this class, how many are of it. Recall: of the rows of this class, how many were found. F1 is their harmonic mean.";
-  if (all.length <= MOST) return figure(level + 1, "Class by class", meaning, classTable("Class by class", all));
+  if (all.length <= MOST) return figure(level + 1, "Class by class", meaning, classTable("Class by class", evaluation, all));
   const worst = [...all].sort((a, b) => (a.f1 ?? -1) - (b.f1 ?? -1)).slice(0, WORST);
   return figure(
     level + 1,
     "The weakest classes",
     meaning,
-    classTable("The weakest classes", worst),
-    details(`${key}/classes`, `All ${all.length} classes`, classTable("All classes", all)),
+    classTable("The weakest classes", evaluation, worst),
+    details(`${key}/classes`, `All ${all.length} classes`, classTable("All classes", evaluation, all)),
   );
 }
 
-function classTable(label: string, rows: ClassRow[]): HTMLElement {
-  return table(label, COLUMNS, rows.map((row): Child[] => [row.name, count(row.rows), share(row.precision), share(row.recall), share(row.f1), number(row.roc_auc)]));
+function classTable(label: string, evaluation: Evaluation, rows: ClassRow[]): HTMLElement {
+  return table(label, columns(evaluation), rows.map((row): Child[] => [row.name, count(row.rows), share(row.precision), share(row.recall), share(row.f1), number(row.roc_auc)]));
 }
 
 function share(value: Maybe): Child {

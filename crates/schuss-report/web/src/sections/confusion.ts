@@ -29,7 +29,7 @@ export function confusion(evaluation: Evaluation, level: Level): HTMLElement | n
   const whole = figure(
     level + 1,
     "Confusion matrix",
-    "Each row holds the rows of one true class: right ones on the diagonal, in blue; mistakes beside it, in orange, the stronger the larger their share of the row.",
+    "Each row holds the rows of one true class: right ones on the diagonal, in blue; mistakes beside it, in orange, the stronger the larger their share of the row." + (evaluation.is_weighted ? " Each counts its weight." : ""),
     scroller("Confusion matrix", grid),
   );
   whole.classList.toggle("whole", size === "many");
@@ -39,7 +39,7 @@ export function confusion(evaluation: Evaluation, level: Level): HTMLElement | n
 /** Right ones are shaded by their share of the row, mistakes by its root, for the smaller ones would not be seen. */
 function square(cell: number, share: number, is_right: boolean): HTMLElement {
   const shade = cell === 0 ? 0 : is_right ? share : Math.max(0.18, Math.sqrt(share));
-  return el("td", { class: is_right ? "right" : "wrong", "--share": shade.toFixed(3), title: `${percent(share)} of the row` }, cell === 0 ? "" : String(cell));
+  return el("td", { class: is_right ? "right" : "wrong", "--share": shade.toFixed(3), title: `${percent(share)} of the row` }, cell === 0 ? "" : count(cell));
 }
 
 function pairs(matrix: { names: string[]; counts: number[][] }, rows: number[], level: Level): HTMLElement | null {

@@ -15,7 +15,8 @@ const STYLES = [
 export function curves(run: Run, level: Level): HTMLElement | null {
   const { history } = run;
   const charts = figures(curve(history, "loss", level), curve(history, "score", level));
-  return section(level, "How it learned", null, charts);
+  const lead = history.members > 1 ? `The first of ${history.members} networks stands for all.` : null;
+  return section(level, "How it learned", lead, charts);
 }
 
 function curve(history: History, what: "loss" | "score", level: Level): HTMLElement | null {

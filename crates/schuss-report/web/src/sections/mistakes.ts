@@ -27,7 +27,7 @@ function card(mistake: Mistake, is_regression: boolean): HTMLElement {
   const values = mistake.values?.length
     ? el("dl", { class: "values" }, ...mistake.values.map(([column, value]) => line(column, value, "")))
     : null;
-  return el("li", { class: "mistake" }, shown, el("dl", { class: "verdict" }, ...verdict), values, el("p", { class: "row" }, `row ${count(mistake.row)}`));
+  return el("li", { class: "mistake" }, shown, el("dl", { class: "verdict" }, ...verdict), values, el("p", { class: "row" }, `row ${count(mistake.row)}, counted from 0`));
 }
 
 function line(name: string, value: string, kind: string): HTMLElement {

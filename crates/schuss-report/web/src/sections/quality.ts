@@ -59,5 +59,5 @@ function allParts(run: Run, level: Level): HTMLElement | null {
   if (run.evaluations.length < 2) return null;
   const names = run.evaluations.map((evaluation) => `${evaluation.part} (${counted(evaluation.rows, "row")})`);
   const metrics = metricTable("Metrics of all parts", names, run.evaluations.map((evaluation) => evaluation.metrics));
-  return metrics && figure(level + 1, "Part by part", "Much better on training rows than on the others: the network has learned some of them by heart.", metrics);
+  return metrics && figure(level + 1, "Part by part", "Figures that are much better on training rows than on the others tell of rows learned by heart.", metrics);
 }

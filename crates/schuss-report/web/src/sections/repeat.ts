@@ -33,14 +33,15 @@ function hash(text: string, level: Level): HTMLElement | null {
 
 function settings(all: Setting[], level: Level): HTMLElement | null {
   if (all.length === 0) return null;
-  const chosen = all.filter((setting) => setting.is_chosen).length;
+  const asked = all.filter((setting) => setting.is_asked).length;
   const list = el(
     "dl",
     { class: "settings" },
-    ...all.map(({ name, value, is_chosen }) =>
-      el("div", {}, el("dt", {}, name), el("dd", {}, value || "–", is_chosen ? el("span", { class: "badge chosen" }, "chosen") : null)),
+    ...all.map(({ name, value, is_asked }) =>
+      el("div", {}, el("dt", {}, name), el("dd", {}, value || "–", is_asked ? el("span", { class: "badge asked" }, "asked for") : null)),
     ),
   );
-  const note = chosen ? el("p", { class: "caption" }, `Marked “chosen”: ${chosen} that schuss chose to fit the data; the others were asked for, or are always so.`) : null;
+  const some = asked ? `${asked} ${asked === 1 ? "was" : "were"} asked for; schuss chose the others to fit the data, or they are so unless one asks.` : "None was asked for: schuss chose them to fit the data, or they are so unless one asks.";
+  const note = el("p", { class: "caption" }, some);
   return el("div", { class: "group" }, heading(level + 1, "Settings"), list, note);
 }

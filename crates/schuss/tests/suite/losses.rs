@@ -4,7 +4,7 @@ use ndarray::Array2;
 use safetensors::SafeTensors;
 use schuss::{Activation, BatchTargets, Layer, Loss, Network, Norm, NormKind, Output, Pass, Threads, Workspace};
 
-const GOLDEN: &[u8] = include_bytes!("golden/losses.safetensors");
+const GOLDEN: &[u8] = include_bytes!("../golden/losses.safetensors");
 const TOLERANCE: f64 = 1e-12;
 
 fn golden() -> SafeTensors<'static> {

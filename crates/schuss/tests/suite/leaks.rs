@@ -23,7 +23,12 @@ fn noise(seed: u64, rows: usize, columns: usize) -> Array2<f64> {
 
 #[track_caller]
 fn check_shared(train: Features, test: Features, expected: usize) {
-    assert_eq!(shared_rows(train, test), expected);
+    let classes = |of: fn(usize) -> u32, rows: usize| (0..rows).map(of).collect::<Vec<u32>>();
+    let dataset = |features, labels| Dataset::new(features, Targets::Classes { labels, classes: 2 }).unwrap();
+    let [zeros, of_test, ones] =
+        [classes(|_| 0, train.rows()), classes(|_| 0, test.rows()), classes(|_| 1, test.rows())];
+    assert_eq!(shared_rows(dataset(train, &zeros), dataset(test, &of_test)), expected);
+    assert_eq!(shared_rows(dataset(train, &zeros), dataset(test, &ones)), 0, "of another class");
 }
 
 #[test]
@@ -115,6 +120,13 @@ fn numbers_given_away() {
         if rows > 1000 {
             (0..rows).for_each(|row| features[(row, 4)] = targets[(row, 1)].exp());
             check_telltales(&features, Targets::Values(targets.view()), &[2, 4, 5]);
+        }
+        if rows > 1000 {
+            // Normal numbers, and a copy that is clipped smoothly.
+            let mut random = random(8);
+            let normal = Array2::from_shape_simple_fn((rows, 1), || (0..12).map(|_| random()).sum::<f64>() - 6.0);
+            let clipped = normal.mapv(|x| x / (1.0 + (x / 1.5).powi(2)).sqrt());
+            check_telltales(&clipped, Targets::Values(normal.view()), &[0]);
         }
         let constant = Array2::from_elem((rows, 1), 7.0);
         check_telltales(&features, Targets::Values(constant.view()), &[]);

@@ -3,7 +3,7 @@
 use schuss::{Plateau, Schedule, WarmUp};
 use serde_json::Value;
 
-const GOLDEN: &str = include_str!("golden/schedules.json");
+const GOLDEN: &str = include_str!("../golden/schedules.json");
 
 fn golden() -> Value {
     serde_json::from_str(GOLDEN).unwrap()

@@ -4,7 +4,7 @@ use safetensors::SafeTensors;
 use schuss::{Activation, Average, Clip, MuonRate, Network, Optimizer, OptimizerState, Real, Segment, Threads};
 use serde_json::Value;
 
-const GOLDEN: &[u8] = include_bytes!("golden/optimizers.safetensors");
+const GOLDEN: &[u8] = include_bytes!("../golden/optimizers.safetensors");
 const SIZES: [usize; 4] = [3, 4, 3, 2];
 const TOLERANCE: f64 = 1e-12;
 const TOLERANCE_SINGLE: f64 = 1e-5;

@@ -366,7 +366,7 @@ fn what_does_not_fit_is_refused() {
     });
 }
 
-const GOLDEN: &[u8] = include_bytes!("golden/tables.safetensors");
+const GOLDEN: &[u8] = include_bytes!("../golden/tables.safetensors");
 
 /// A tensor of the golden file, as one row of numbers.
 fn golden(name: &str) -> Vec<f64> {
