@@ -45,15 +45,21 @@ function lead(found: Tuning): string {
 }
 
 function results(found: Tuning): HTMLElement {
-  const head = [{ name: "trial" }, { name: "epochs", is_number: true }, { name: found.measure, is_number: true }, { name: "time", is_number: true }, ...found.parameters.map(({ name }) => ({ name, is_number: true }))];
+  const head = [{ name: "trial" }, { name: "epochs", is_number: true }, { name: found.measure, is_number: true }, { name: "time", is_number: true }, { name: "settings" }];
   const rows = found.trials.slice(0, MOST_ROWS).map((trial): Child[] => {
     const last = trial.rungs.at(-1);
     const value = el("span", { class: "stacked" }, el("span", {}, written(found, last?.mean ?? null)), el("small", {}, spread(found, last?.error ?? null)));
     const seconds = trial.rungs.reduce((sum, rung) => sum + (rung.seconds ?? 0), 0);
     const name = trial.trial === 0 ? "0, usual settings" : String(trial.trial);
-    return [name, count(last?.epochs ?? 0), value, seconds ? duration(seconds) : MISSING, ...trial.settings.map((setting) => shortened(setting, 24))];
+    return [name, count(last?.epochs ?? 0), value, seconds ? duration(seconds) : MISSING, settings(found, trial)];
   });
   return table("The best trials", head, rows);
+}
+
+/** lr 0.04 · hidden 256,256 */
+function settings(found: Tuning, trial: Trial): HTMLElement {
+  const parts = found.parameters.map(({ name }, index) => el("span", { class: "setting" }, el("span", { class: "quiet" }, `${name} `), shortened(trial.settings[index] ?? MISSING, 24)));
+  return el("span", { class: "drawn" }, ...parts);
 }
 
 function compared(found: Tuning): string {
