@@ -8,6 +8,8 @@ mod commands;
 mod curve;
 mod events;
 mod failure;
+mod folds;
+mod importance;
 mod meter;
 mod options;
 mod plan;
@@ -17,6 +19,7 @@ mod report;
 mod reporter;
 mod run_folder;
 mod tables;
+mod tune;
 mod values;
 
 use std::process::ExitCode;

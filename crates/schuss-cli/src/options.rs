@@ -392,16 +392,8 @@ impl Options {
             Failure::Usage(format!("{}: {line}{problem}", path.display()))
         };
         let table: toml::Table = toml::from_str(&text).map_err(|error| wrong(error.to_string().trim_end().into()))?;
-        let command =
-            Self::augment_args(Command::new("config.toml")).no_binary_name(true).color(clap::ColorChoice::Never);
-        let known: Vec<&str> = command.get_arguments().map(|argument| argument.get_long().unwrap_or("data")).collect();
-        let mut flags = Vec::<OsString>::new();
+        let mut pairs = Vec::new();
         for (key, value) in table {
-            if !known.contains(&key.as_str()) {
-                let hint = nearest(&key, known.iter().copied())
-                    .map_or(String::new(), |name| format!("; did you mean `{name}`?"));
-                return Err(wrong(format!("unknown key `{key}`{hint}")));
-            }
             let value = match value {
                 toml::Value::String(text) => text,
                 number @ (toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_)) => {
@@ -409,14 +401,31 @@ impl Options {
                 }
                 other => return Err(wrong(format!("{key}: expected text, a number or true or false, got {other}"))),
             };
+            pairs.push((key, value));
+        }
+        Self::of_pairs(pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()))).map_err(wrong)
+    }
+
+    /// The settings of these names, each value read as that of its flag. What is wrong with one begins with its name.
+    pub fn of_pairs<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> std::result::Result<Self, String> {
+        let command =
+            Self::augment_args(Command::new("config.toml")).no_binary_name(true).color(clap::ColorChoice::Never);
+        let known: Vec<&str> = command.get_arguments().map(|argument| argument.get_long().unwrap_or("data")).collect();
+        let mut flags = Vec::<OsString>::new();
+        for (key, value) in pairs {
+            if !known.contains(&key) {
+                let hint = nearest(key, known.iter().copied())
+                    .map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+                return Err(format!("unknown key `{key}`{hint}"));
+            }
             // After --, so that it is no flag whatever it is.
-            match key.as_str() {
+            match key {
                 "data" => flags.extend(["--".into(), value.into()]),
                 _ => flags.insert(0, format!("--{key}={value}").into()),
             }
         }
         let options = command.try_get_matches_from(flags).and_then(|matches| Self::from_arg_matches(&matches));
-        options.map_err(|error| wrong(explain(&error)))
+        options.map_err(|error| explain(&error))
     }
 
     /// The optimiser's constants that are set, by name; a flag is 0 or 1.

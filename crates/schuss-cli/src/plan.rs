@@ -332,6 +332,16 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether the data are a table, with a schema.
+    pub fn is_table(&self) -> bool {
+        self.schema.is_some()
+    }
+
+    /// Whether classes are predicted, one for each row.
+    pub fn is_classifier(&self) -> bool {
+        matches!(self.task, Task::Classification { .. })
+    }
+
     /// Networks that are trained.
     pub fn members(&self) -> usize {
         self.options.bag.unwrap_or(1)

@@ -6,11 +6,12 @@ use schuss::metrics::Measure;
 use schuss::{Dataset, Evaluation, Features, Layer, Loss, Model, Real, Targets, Task, Threads, leaks};
 use schuss_data::{Data, Examples};
 use schuss_report::schema::{Baseline, Report, Run, Setting};
-use schuss_report::{distributions, done, first_layer, history, html, metrics_of, schema, speed};
+use schuss_report::{TableRows, distributions, done, first_layer, history, html, metrics_of, schema, speed};
 use serde_json::Value;
 
 use crate::baselines;
 use crate::failure::Result;
+use crate::importance::{self, Effort, importances};
 use crate::options::Options;
 
 /// A linear model is trained for a run's report up to so many weights times rows: some milliseconds.
@@ -84,8 +85,18 @@ pub fn findings<'d, T: Real>(subject: &Subject<'_, 'd, T>) -> Result<Findings<'d
     // Said only where it is not the last one.
     let last_epoch = history.epochs.last().map(|epoch| epoch.epoch);
     history.kept_epoch = history.kept_epoch.filter(|kept| Some(*kept) != last_epoch);
-    let columns = column_names(data);
-    let mut evaluations = vec![schuss_report::evaluation(part, model, &evaluation, &measures, dataset, &columns)];
+    let importances = match options.time {
+        None => importances(model, dataset, Effort::Quick, threads)?,
+        Some(_) => None,
+    };
+    let names = data.schema.as_ref().map_or(Vec::new(), importance::names);
+    let value = |row: usize, column: usize| {
+        let values = data.judged_table.as_ref().map(|table| &table.columns[column].values);
+        values.and_then(|values| values.text(row)).unwrap_or_else(|| "missing".into())
+    };
+    let table = TableRows { names: &names, importances: importances.as_ref(), value: &value };
+    let table = data.judged_table.as_ref().map(|_| &table);
+    let mut evaluations = vec![schuss_report::evaluation(part, model, &evaluation, &measures, dataset, table)];
     evaluations.extend(others(subject, part, &measures[0])?);
     let config = Path::new(name).join("config.toml");
     let config = std::path::absolute(&config).unwrap_or(config);
@@ -97,7 +108,7 @@ pub fn findings<'d, T: Real>(subject: &Subject<'_, 'd, T>) -> Result<Findings<'d
         history,
         evaluations,
         baselines,
-        first_layer: first_layer(model, &columns),
+        first_layer: first_layer(model, &column_names(data)),
         distributions: distributions(details),
         speed: speed(lines, &machine),
         settings: settings.collect(),
@@ -153,6 +164,7 @@ pub fn page(findings: &Findings, data: &Data) -> String {
         schuss: env!("CARGO_PKG_VERSION").into(),
         runs: vec![findings.run.clone()],
         comparison: None,
+        tuning: None,
     })
 }
 
@@ -376,7 +388,7 @@ fn noun(count: usize, what: &str) -> String {
 }
 
 /// Thousands apart.
-fn grouped(number: usize) -> String {
+pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let pieces: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().filter_map(|piece| std::str::from_utf8(piece).ok()).collect();
@@ -384,7 +396,7 @@ fn grouped(number: usize) -> String {
 }
 
 /// A path as a shell reads it.
-fn quoted(path: &str) -> String {
+pub fn quoted(path: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,".contains(c);
     if path.chars().all(is_plain) { path.into() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }

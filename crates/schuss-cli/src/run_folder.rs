@@ -113,6 +113,11 @@ impl RunFolder {
         }
     }
 
+    /// Forgets the state of a run that is not over, if there is one.
+    pub fn give_up(path: &Path) -> Result<()> {
+        remove(&path.join(CHECKPOINT))
+    }
+
     /// Makes the folder and writes the settings: `config.toml`, from which `train --config` repeats the run.
     pub fn create(path: PathBuf, options: &Options) -> Result<Self> {
         fs::create_dir_all(&path).map_err(|error| Failure::io("make the run folder", &path, error))?;

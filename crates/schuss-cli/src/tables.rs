@@ -9,6 +9,7 @@ use schuss_data::{
 };
 
 use crate::failure::{Failure, Result};
+use crate::folds::Folds;
 use crate::options::Options;
 use crate::run_folder::model_in;
 use crate::values::list;
@@ -70,8 +71,9 @@ pub fn check_no_table(options: &Options, name: &str) -> Result<()> {
     }
 }
 
-/// Reads a table and what belongs to it; the options get what was chosen for them, with the reasons.
-pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>) -> Result<Data> {
+/// Reads a table and what belongs to it, with folds where a search compares by them; the options get what was chosen for
+/// them, with the reasons.
+pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>, folds: Option<Folds>) -> Result<Data> {
     let path = Path::new(name);
     let split = match (&options.group, &options.split_by_time) {
         (Some(column), _) => SplitBy::Group(column.clone()),
@@ -98,6 +100,10 @@ pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>) -> Res
         Some((_, Ok(share))) if share > 0.0 => set.with_valid_split(share)?,
         Some((_, Ok(_))) => set,
         Some((valid, Err(_))) => set.with_valid(Path::new(valid))?,
+        None if let Some(folds) = folds => {
+            let count = folds.count(set.train.rows());
+            set.with_folds(count)?.with_valid_split(Folds::SHARE)?
+        }
         // Where there are no folds, all have the same rows.
         None if chooses => set.with_folds(members)?.with_valid_split(VALID)?,
         None => set,

@@ -342,3 +342,49 @@ fn rows_in_common_count_once() {
     let rows = room.schuss("inspect folds --json").ok().json()["validation_rows"].as_u64();
     assert_eq!(rows, Some(320), "each row by the network that did not learn from it");
 }
+
+/// What each column is worth is a function of model and rows, and the same in an evaluation and in the report; which shows
+/// values as they stand in the file.
+#[test]
+fn columns_matter_as_much_as_the_target_follows_from_them() {
+    let room = room();
+    let train =
+        "train train.csv --target price --test test.csv --ignore class --hidden 32 --epochs 60 --bag 1 --out run";
+    room.schuss(&format!("{train} --json")).ok();
+    let evaluate = |more: &str| room.schuss(&format!("evaluate run test.csv --json --no-baselines {more}")).ok().json();
+    let [importance, other] = ["--threads 1", "--threads 3"].map(|more| evaluate(more)["importance"].clone());
+    assert_eq!(importance, other);
+    assert!(evaluate("--no-importance").get("importance").is_none());
+    let order: Vec<&str> =
+        importance["columns"].as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap()).collect();
+    // Town and colour are worth the same.
+    assert!(order[0] == "size" && order[3] == "day" && order.len() == 4, "{importance}");
+    let mean = |place: usize| importance["columns"][place]["mean"].as_f64().unwrap();
+    assert!(mean(0) > 6.0 && mean(2) > 2.0 && mean(3).abs() < 1.0, "{importance}");
+    assert_eq!(
+        (&importance["key"], &importance["rows"], &importance["repeats"]),
+        (&"rmse".into(), &100.into(), &5.into())
+    );
+    let said = room.schuss("evaluate run test.csv").ok().stdout;
+    let line = said
+        .lines()
+        .position(|line| line.starts_with("how much RMSE rises when a column is shuffled (100 rows"))
+        .unwrap();
+    assert!(
+        said.lines().nth(line + 1).is_some_and(|line| line.starts_with("  size    ") && line.contains(" ± ")),
+        "{said}"
+    );
+
+    let html = String::from_utf8(room.read("run/report.html")).unwrap();
+    let (_, rest) = html.split_once(r#"<script type="application/json" id="report">"#).unwrap();
+    let report: Value = serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap();
+    let evaluation = &report["runs"][0]["evaluations"][0];
+    assert_eq!(evaluation["importance"]["columns"], importance["columns"]);
+    for mistake in evaluation["mistakes"].as_array().unwrap() {
+        let row = row(400 + mistake["row"].as_u64().unwrap() as usize);
+        for pair in mistake["values"].as_array().unwrap() {
+            let (_, expected) = row.iter().find(|(name, _)| pair[0] == *name).unwrap();
+            assert_eq!(pair[1], if expected.is_empty() { "missing" } else { expected }, "{mistake}");
+        }
+    }
+}

@@ -34,6 +34,7 @@ pub fn digits() -> Data {
         class_names: None,
         pictures: None,
         schema: None,
+        judged_table: None,
         folds: Vec::new(),
     }
 }

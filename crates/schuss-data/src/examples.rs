@@ -5,9 +5,9 @@ use std::path::Path;
 use ndarray::{Array1, Array2, Axis};
 use schuss::{Dataset, Features, Result, Schema, Targets};
 
-use crate::Pictures;
 use crate::error;
 use crate::split::Split;
+use crate::{Pictures, Table};
 
 /// Feature values, (examples, features), in the type in which they are kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -177,6 +177,9 @@ pub struct Data {
     pub pictures: Option<Pictures>,
     /// The columns of the table that the examples come from, if they do.
     pub schema: Option<Schema>,
+    /// The rows of the table that a model is judged by, as they stand in its file, the columns of the schema in its order: of
+    /// the test part, else of the validation part, else of the training part.
+    pub judged_table: Option<Table>,
     /// The training rows by which each member of an ensemble is chosen, and which it does not learn from; none where there
     /// is no ensemble, or its members have the validation part in common.
     pub folds: Vec<Vec<usize>>,
@@ -222,8 +225,17 @@ impl Data {
             class_names: None,
             pictures: None,
             schema: None,
+            judged_table: None,
             folds: Vec::new(),
         })
+    }
+
+    /// This set with its training rows in so many folds, classes with their shares, which depends on the targets alone; without
+    /// any where there is a validation part.
+    #[must_use]
+    pub fn with_folds(mut self, count: usize) -> Self {
+        self.folds = if self.valid.is_some() { Vec::new() } else { Split::folds(&self.train.targets, count) };
+        self
     }
 
     /// The training rows that a member of an ensemble is chosen by.

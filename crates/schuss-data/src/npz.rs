@@ -339,6 +339,7 @@ mod tests {
             class_names: None,
             pictures: None,
             schema: None,
+            judged_table: None,
             folds: vec![],
         };
         assert_eq!(data, expected);

@@ -3,13 +3,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ndarray::{Array2, ArrayView1};
-use schuss::metrics::{self, Measure};
+use schuss::metrics::{self, Importances, Measure};
 use schuss::{Dataset, Features, Loss, Model, Real, Targets, Task, argmax};
 
 use crate::layers::{column_name, strongest_columns};
 use crate::schema::{
-    Better, Calibration, CalibrationBin, ClassRow, Confusion, Curve, Difference, Evaluation, Histogram, Metric,
-    Mistake, Picture, Residuals, finite,
+    Better, Calibration, CalibrationBin, ClassRow, ColumnImportance, Confusion, Curve, Difference, Evaluation,
+    Histogram, Importance, Metric, Mistake, Picture, Residuals, finite,
 };
 
 /// Points of a curve, rows of a scatter plot, wrong rows and columns of such a row that are shown at most.
@@ -18,6 +18,7 @@ const MOST_RESIDUALS: usize = 3000;
 const MOST_MISTAKES: usize = 24;
 const MOST_VALUES: usize = 12;
 const MOST_TARGETS: usize = 12;
+const MOST_COLUMNS: usize = 20;
 /// Curves for each class are shown up to so many classes, a matrix up to twice as many.
 const MOST_CLASSES: usize = 50;
 /// As many as the calibration error has.
@@ -29,21 +30,29 @@ struct Subject<'a, 'd, T> {
     model: &'a Model<T>,
     evaluation: &'a metrics::Evaluation<'d>,
     dataset: Dataset<'d>,
-    /// Of the input's columns, if they have any.
-    columns: &'a [String],
+    table: Option<&'a TableRows<'a>>,
 }
 
-/// What there is to see of an evaluation of `model` on `dataset`, which is such a part of the data. `columns` are the names of
-/// its columns, where they have any.
+/// The rows of a table as a person knows them, whatever the network's inputs are.
+pub struct TableRows<'a> {
+    /// Of its columns.
+    pub names: &'a [String],
+    /// How much each of them matters, if that was measured.
+    pub importances: Option<&'a Importances>,
+    /// What stands in a row and column.
+    pub value: &'a dyn Fn(usize, usize) -> String,
+}
+
+/// What there is to see of an evaluation of `model` on `dataset`, which is such a part of the data, of a table if it is one.
 pub fn evaluation<'d, T: Real>(
     part: &str,
     model: &Model<T>,
     evaluation: &metrics::Evaluation<'d>,
     measures: &[Measure],
     dataset: Dataset<'d>,
-    columns: &[String],
+    table: Option<&TableRows>,
 ) -> Evaluation {
-    let subject = Subject { model, evaluation, dataset, columns };
+    let subject = Subject { model, evaluation, dataset, table };
     let classes = match model.task {
         Task::Classification { classes } => classes,
         Task::MultiLabel { labels } => labels,
@@ -81,15 +90,7 @@ pub fn evaluation<'d, T: Real>(
             roc_auc: all_curves[class].as_ref().and_then(|[roc, _]| roc.area),
         }
     };
-    let is_table = !matches!(model.example_shape[..], [_, _] | [_, _, 1 | 3]);
-    let columns = dataset.features().columns();
-    let (shown, note) = match strongest_columns(model, MOST_VALUES) {
-        _ if !is_table || columns <= MOST_VALUES => ((0..columns).collect(), String::new()),
-        Some(strongest) => {
-            (strongest, format!("Of {columns} columns, the {MOST_VALUES} that the first layer weighs most."))
-        }
-        None => ((0..MOST_VALUES).collect(), format!("Of {columns} columns, the first {MOST_VALUES}.")),
-    };
+    let (shown, note) = subject.shown_columns();
     Evaluation {
         interval:
             "Intervals hold the true value in 95 % of all cases: Wilson's for shares of rows, else from resampled \
@@ -107,6 +108,7 @@ pub fn evaluation<'d, T: Real>(
         roc: curves(0),
         precision_recall: curves(1),
         residuals: subject.residuals(),
+        importance: table.and_then(|table| Some(importance(table.importances?, table.names))),
         mistakes: evaluation.mistakes(MOST_MISTAKES).into_iter().map(|row| subject.mistake(row, &shown)).collect(),
         mistakes_note: note,
         is_weighted: dataset.weights().is_some(),
@@ -117,6 +119,26 @@ pub fn evaluation<'d, T: Real>(
 /// Metrics of a part of the data, and nothing else of it.
 pub fn metrics_of(part: &str, rows: usize, measures: &[Measure]) -> Evaluation {
     Evaluation { part: part.into(), rows, metrics: measures.iter().map(metric).collect(), ..Evaluation::default() }
+}
+
+fn importance(importances: &Importances, names: &[String]) -> Importance {
+    let column = |place: usize| {
+        let importance = &importances.columns[place];
+        ColumnImportance {
+            name: names[place].clone(),
+            mean: finite(importance.mean()),
+            deviation: finite(importance.deviation()),
+        }
+    };
+    Importance {
+        name: importances.measure.name.into(),
+        is_share: importances.measure.is_share,
+        better: Better::of(importances.measure.higher_is_better),
+        rows: importances.rows,
+        repeats: importances.repeats,
+        columns: importances.ranking().into_iter().take(MOST_COLUMNS).map(column).collect(),
+        of: importances.columns.len(),
+    }
 }
 
 fn calibration_bin(bin: &metrics::CalibrationBin) -> CalibrationBin {
@@ -159,6 +181,27 @@ pub fn difference(difference: &metrics::Difference) -> Difference {
 impl<T: Real> Subject<'_, '_, T> {
     fn class(&self, class: usize) -> String {
         self.model.class_names.get(class).cloned().unwrap_or_else(|| class.to_string())
+    }
+
+    /// The columns whose values are shown of a row, and which these are, if not all.
+    fn shown_columns(&self) -> (Vec<usize>, String) {
+        let columns = self.table.map_or(self.dataset.features().columns(), |table| table.names.len());
+        let some = |which: &str| format!("Of {columns} columns, the {which}.");
+        if columns <= MOST_VALUES {
+            return ((0..columns).collect(), String::new());
+        }
+        let first = || ((0..MOST_VALUES).collect(), some(&format!("first {MOST_VALUES}")));
+        match self.table {
+            Some(TableRows { importances: Some(importances), .. }) => {
+                let mut most = importances.ranking();
+                most.truncate(MOST_VALUES);
+                (most, some(&format!("{MOST_VALUES} that matter most")))
+            }
+            Some(_) => first(),
+            None => strongest_columns(self.model, MOST_VALUES).map_or_else(first, |strongest| {
+                (strongest, some(&format!("{MOST_VALUES} that the first layer weighs most")))
+            }),
+        }
     }
 
     /// Predictions of each target as one number: of quantiles the level nearest to the median.
@@ -223,9 +266,14 @@ impl<T: Real> Subject<'_, '_, T> {
             }
         };
         let picture = picture(self.dataset, row, &self.model.example_shape);
-        let values = picture.is_none().then(|| {
-            let of_row = row_values(self.dataset.features(), row);
-            columns.iter().map(|&column| (column_name(self.columns, column), short(of_row[column]))).collect()
+        let values = picture.is_none().then(|| match self.table {
+            Some(table) => {
+                columns.iter().map(|&column| (table.names[column].clone(), (table.value)(row, column))).collect()
+            }
+            None => {
+                let of_row = row_values(self.dataset.features(), row);
+                columns.iter().map(|&column| (column_name(&[], column), short(of_row[column]))).collect()
+            }
         });
         Mistake { row, truth, predicted, confidence, picture, values }
     }

@@ -13,7 +13,7 @@ mod page;
 pub mod schema;
 mod tensorboard;
 
-pub use evaluation::{difference, evaluation, metric, metrics_of};
+pub use evaluation::{TableRows, difference, evaluation, metric, metrics_of};
 pub use histogram::{distributions, histograms, histograms_of};
 pub use history::{done, history, speed};
 pub use layers::first_layer;

@@ -19,6 +19,7 @@ pub struct Report {
     pub schuss: String,
     pub runs: Vec<Run>,
     pub comparison: Option<Comparison>,
+    pub tuning: Option<Tuning>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -96,6 +97,7 @@ pub struct Evaluation {
     pub roc: Option<Vec<Curve>>,
     pub precision_recall: Option<Vec<Curve>>,
     pub residuals: Option<Vec<Residuals>>,
+    pub importance: Option<Importance>,
     pub mistakes: Vec<Mistake>,
     pub mistakes_note: String,
 }
@@ -162,6 +164,25 @@ pub struct Mistake {
     pub confidence: Option<f64>,
     pub picture: Option<Picture>,
     pub values: Option<Vec<(String, String)>>,
+}
+
+/// How much the main metric loses when a column is shuffled.
+#[derive(Clone, Debug, Serialize)]
+pub struct Importance {
+    pub name: String,
+    pub is_share: bool,
+    pub better: Better,
+    pub rows: usize,
+    pub repeats: usize,
+    pub columns: Vec<ColumnImportance>,
+    pub of: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ColumnImportance {
+    pub name: String,
+    pub mean: Option<f64>,
+    pub deviation: Option<f64>,
 }
 
 /// Bytes in base64, row-major, channels last.
@@ -247,6 +268,45 @@ pub struct Pair {
     pub a: usize,
     pub b: usize,
     pub difference: Difference,
+}
+
+/// A search of settings.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tuning {
+    pub summary: Vec<String>,
+    pub measure: String,
+    pub is_share: bool,
+    pub better: Better,
+    pub folds: usize,
+    pub rungs: Vec<usize>,
+    pub parameters: Vec<Parameter>,
+    pub trials: Vec<Trial>,
+    pub command: String,
+}
+
+/// A setting that is searched.
+#[derive(Clone, Debug, Serialize)]
+pub struct Parameter {
+    pub name: String,
+    pub is_log: bool,
+    pub choices: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Trial {
+    pub trial: usize,
+    pub settings: Vec<String>,
+    pub places: Vec<Option<f64>>,
+    pub rungs: Vec<Place>,
+}
+
+/// What came of a trial with so many epochs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Place {
+    pub epochs: usize,
+    pub mean: Option<f64>,
+    pub error: Option<f64>,
+    pub seconds: Option<f64>,
 }
 
 /// A setting that runs differ in.

@@ -24,6 +24,8 @@ pub(crate) enum Purpose {
     Leak = 8,
     /// Initial parameters that fit the data.
     FittedInit = 9,
+    /// The orders into which a column is shuffled; the counter is the column, from 1 on.
+    Permutation = 10,
 }
 
 /// The numbers for `purpose` and `counter`.

@@ -10,7 +10,7 @@ use schuss_report::html;
 use schuss_report::schema::{Better, Comparison, Difference, Differing, Pair, Report, Run};
 use serde_json::{Value, json};
 
-use super::train::{open, prepare};
+use super::train::{prepare, show};
 use super::{check_output, read_model, threads};
 use crate::events;
 use crate::events::say;
@@ -81,6 +81,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         schuss: env!("CARGO_PKG_VERSION").into(),
         runs: pages,
         comparison: Some(comparison),
+        tuning: None,
     };
     schuss::write_atomically(&path, html(&report).as_bytes())?;
     match arguments.json {
@@ -88,7 +89,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         false => say!("page: {}", path.display()),
     }
     if arguments.open {
-        open(&path);
+        show(&path);
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use schuss::metrics::{Interval, Measure};
+use schuss::metrics::{Importances, Interval, Measure};
 use schuss::{Dataset, Evaluation, Metrics, ModelFile, Real, Threads};
 use schuss_data::{Data, FeatureValues};
 use schuss_report::schema::Baseline;
@@ -15,6 +15,8 @@ use crate::baselines;
 use crate::events;
 use crate::events::{number, say};
 use crate::failure::{Failure, Result};
+use crate::importance;
+use crate::importance::Effort;
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::progress;
@@ -32,6 +34,9 @@ pub struct Arguments {
     /// Leave out the baselines: the linear model takes a moment to train
     #[arg(long)]
     no_baselines: bool,
+    /// Leave out how much each column of a table matters, which takes a moment or some seconds
+    #[arg(long)]
+    no_importance: bool,
     /// Print a JSON object
     #[arg(long)]
     json: bool,
@@ -133,6 +138,8 @@ struct Findings {
     measures: Vec<Measure>,
     baselines: Vec<Baseline>,
     warnings: Vec<String>,
+    /// Of the columns of a table, with their names.
+    importances: Option<(Importances, Vec<String>)>,
     /// The measures of models with other seeds.
     seeds: Option<Seeds>,
 }
@@ -173,8 +180,13 @@ fn findings<T: Real>(
         measures: evaluation.measures(&threads),
         baselines: Vec::new(),
         warnings,
+        importances: None,
         seeds: None,
     };
+    if let (Some(schema), false) = (&model.schema, arguments.no_importance) {
+        let importances = importance::importances(&model, dataset, Effort::Full, &threads)?;
+        findings.importances = importances.map(|importances| (importances, importance::names(schema)));
+    }
     if let (false, Some(learned)) = (arguments.no_baselines, learned) {
         let options = Options { data: Some(arguments.subject.data.clone()), ..Options::default() };
         findings.baselines = baselines::beside(&model, &evaluation, learned, dataset, &options, true, &threads)?;
@@ -236,6 +248,9 @@ impl Findings {
             "baselines": self.baselines.iter().map(baseline).collect::<Vec<_>>(),
             "warnings": self.warnings,
         });
+        if let Some((importances, names)) = &self.importances {
+            object["importance"] = importance::to_json(importances, names);
+        }
         if let Some(seeds) = &self.seeds {
             object["seeds"] = seeds.to_json();
         }
@@ -259,6 +274,9 @@ impl Findings {
             table.push(of_model.into_iter().chain(self.baselines.iter().map(of_baseline)).collect());
         }
         say_table(&table);
+        if let Some((importances, names)) = &self.importances {
+            importance::say_most(importances, names, self.rows);
+        }
         if let Some(seeds) = &self.seeds {
             seeds.say();
         }

@@ -9,7 +9,8 @@ mod find_rate;
 mod inspect;
 mod notebook;
 mod predict;
-mod train;
+pub mod train;
+mod tune;
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,8 @@ enum Command {
     Train(train::Arguments),
     /// Run the teaching notebook that schuss began as: its network, its arithmetic, its data
     Notebook(notebook::Arguments),
+    /// Search settings: trials compared by cross-validation, the best trained on all training rows
+    Tune(Box<tune::Arguments>),
     /// Find how large a learning rate may be: steps at ever larger ones
     FindRate(find_rate::Arguments),
     /// Say how good a model is
@@ -63,6 +66,7 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Train(arguments) => train::run(arguments),
         Command::Notebook(arguments) => notebook::run(arguments),
+        Command::Tune(arguments) => tune::run(*arguments),
         Command::FindRate(arguments) => find_rate::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),

@@ -16,6 +16,7 @@ use crate::board::Board;
 use crate::clock::Clock;
 use crate::events;
 use crate::failure::{Failure, Result};
+use crate::folds::Folds;
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::progress;
@@ -33,35 +34,35 @@ pub struct Arguments {
 }
 
 /// What concerns a run but does not change its result.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct RunArguments {
     /// Folder of the run [default: runs/<date>-<data>]
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
 
     /// Settings from a file, such as a run folder's config.toml; flags win
     #[arg(long, value_name = "FILE.toml")]
-    config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
 
     /// Go on with the run of this folder, which was interrupted; it has its settings
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "config"])]
-    resume: Option<PathBuf>,
+    pub resume: Option<PathBuf>,
 
     /// Write no report.html
     #[arg(long)]
-    no_report: bool,
+    pub no_report: bool,
 
     /// Show the report in the browser at the end
     #[arg(long, conflicts_with = "no_report")]
-    open: bool,
+    pub open: bool,
 
     /// Write TensorBoard's event files there, too: scalars, histograms, settings
     #[arg(long, value_name = "DIR")]
-    tensorboard: Option<PathBuf>,
+    pub tensorboard: Option<PathBuf>,
 
     /// Print one JSON object a line
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 pub fn run(Arguments { options, run }: Arguments) -> Result<()> {
@@ -93,20 +94,41 @@ pub fn train(flags: Options, preset: Options, run: RunArguments) -> Result<()> {
 
 /// The data that options ask for, and everything chosen that they leave open.
 pub fn prepare(options: Options) -> Result<(Plan, Data)> {
+    let Opened { options, asked, reasons, data } = open(options, None)?;
+    Ok((Plan::new(options, asked, reasons, &data)?, data))
+}
+
+/// Data, and the options that they were opened by.
+pub struct Opened {
+    /// With what was chosen as the data were read.
+    pub options: Options,
+    /// The names of those that were asked for.
+    pub asked: Vec<String>,
+    /// Of what was chosen.
+    pub reasons: Vec<String>,
+    pub data: Data,
+}
+
+/// The data that options ask for; with folds, or one validation part, for a search to compare by.
+pub fn open(options: Options, folds: Option<Folds>) -> Result<Opened> {
     options.check()?;
     let missing = || Failure::Usage("DATA is missing: digits, mnist, fashion-mnist, or the path of a file".into());
     let name = options.data.clone().ok_or_else(missing)?;
     let mut options = options;
     let (asked, mut reasons) = (options.names(), Vec::new());
     let data = if tables::is_name_of_table(&name) {
-        tables::open(&name, &mut options, &mut reasons)?
+        tables::open(&name, &mut options, &mut reasons, folds)?
     } else {
         tables::check_no_table(&options, &name)?;
         let open = open_options(&options)?;
-        with_valid(open_data(&name, &open)?.with_test_split(), &options, &open)?
+        let data = open_data(&name, &open)?.with_test_split();
+        match folds.filter(|_| options.valid.is_none()) {
+            Some(folds) => folds.of(data),
+            None => with_valid(data, &options, &open)?,
+        }
     };
     note_pictures(&data);
-    Ok((Plan::new(absolute(options, &name), asked, reasons, &data)?, data))
+    Ok(Opened { options: absolute(options, &name), asked, reasons, data })
 }
 
 fn open_options(options: &Options) -> Result<OpenOptions> {
@@ -181,6 +203,21 @@ static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Set when no step is left to make: then Ctrl-C ends the program.
 static IS_OVER: AtomicBool = AtomicBool::new(false);
 
+/// Takes Ctrl-C for a wish to end well. Where it cannot be had, it ends the program as it always does.
+pub fn listen() {
+    let _ = ctrlc::set_handler(|| {
+        if IS_INTERRUPTED.swap(true, Ordering::Relaxed) || IS_OVER.load(Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("note: ending after this step, to go on with --resume; once more ends at once");
+    });
+}
+
+/// Whether there was such a wish.
+pub fn is_interrupted() -> bool {
+    IS_INTERRUPTED.load(Ordering::Relaxed)
+}
+
 /// The data as the core takes them.
 pub fn parts(data: &Data) -> Result<Parts<'_>> {
     let [valid, test] = [&data.valid, &data.test].map(|part| part.as_ref().map(Examples::dataset).transpose());
@@ -242,13 +279,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     if !clock.has_time_for_report && !arguments.no_report {
         eprintln!("note: no report, which would take too much of the time; without --time there is one");
     }
-    // Where it cannot be had, Ctrl-C ends the program as it always does.
-    let _ = ctrlc::set_handler(|| {
-        if IS_INTERRUPTED.swap(true, Ordering::Relaxed) || IS_OVER.load(Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("note: ending after this step, to go on with --resume; once more ends at once");
-    });
+    listen();
     let mut board: Option<Board> = None;
     let mut is_stopped = false;
     let mut histogram_seconds = 0.0;
@@ -324,7 +355,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                         folder.record(&line)?;
                         board.iter_mut().try_for_each(|board| board.scalars(&line))?;
                     }
-                    if IS_INTERRUPTED.load(Ordering::Relaxed) && !is_stopped {
+                    if is_interrupted() && !is_stopped {
                         // What is needed to go on, before the run ends itself.
                         folder.save_checkpoint(&run.checkpoint(), progress(&clock, &reporter))?;
                         run.stop();
@@ -415,20 +446,21 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     done["report_seconds"] = events::number(begin.elapsed().as_secs_f64());
     reporter.done(&done, &summary, &text, Some((&findings, &path)));
     if arguments.open {
-        open(&path);
+        show(&path);
     }
     Ok(())
 }
 
 /// What a member of an ensemble learns from and what it is chosen by, where that is a fold of its own.
-type Fold = Option<(Examples, Examples)>;
+pub type Fold = Option<(Examples, Examples)>;
 
-fn fold(data: &Data, member: usize) -> Fold {
+/// The fold of a member.
+pub fn fold(data: &Data, member: usize) -> Fold {
     data.without_fold(member).zip(data.fold(member))
 }
 
 /// What a member of an ensemble has of the data; a network alone has all.
-fn member_parts<'f>(data: &'f Data, plan: &Plan, fold: &'f Fold) -> Result<Parts<'f>> {
+pub fn member_parts<'f>(data: &'f Data, plan: &Plan, fold: &'f Fold) -> Result<Parts<'f>> {
     let all = parts(data)?;
     // What they are good for on the test rows, they show together; one stands for all in the curves.
     let is_shown = plan.members() == 1 || plan.options.evaluate != Some(Evaluate::AtEnd.to_string());
@@ -510,7 +542,7 @@ fn write_report<'a, T: Real>(
 }
 
 /// Shows a page in the browser, if there is one.
-pub fn open(path: &Path) {
+pub fn show(path: &Path) {
     if open::that_detached(path).is_err() {
         eprintln!("note: found no browser to open it in; the page is {}", path.display());
     }

@@ -101,6 +101,13 @@ pub(super) fn parse_time(text: &str) -> Option<f64> {
     timestamp.ok().map(|timestamp| timestamp.as_second() as f64 + f64::from(timestamp.subsec_nanosecond()) / 1e9)
 }
 
+/// Such a time in UTC, to the microsecond; a date where that is all it says.
+pub(super) fn time_text(seconds: f64) -> String {
+    let Ok(timestamp) = Timestamp::from_microsecond((seconds * 1e6).round() as i64) else { return seconds.to_string() };
+    let time = TimeZone::UTC.to_datetime(timestamp);
+    if time.time() == jiff::civil::Time::midnight() { time.date().to_string() } else { time.to_string() }
+}
+
 /// What there has been in a column. More of it never makes a category of words anything else.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Seen {

@@ -112,6 +112,19 @@ impl ColumnValues {
         }
     }
 
+    /// The value of a row as a person writes it, numbers in the digits that tell them apart; nothing where it is missing.
+    ///
+    /// # Panics
+    /// There is no such row.
+    pub fn text(&self, row: usize) -> Option<String> {
+        match self {
+            _ if self.is_missing(row) => None,
+            Self::Numbers(values) => Some(values[row].to_string()),
+            Self::Times(values) => Some(infer::time_text(values[row])),
+            Self::Categories { codes, names } => codes[row].map(|code| names[code as usize].clone()),
+        }
+    }
+
     /// The core's view of these values.
     pub fn view(&self) -> Values<'_> {
         match self {
@@ -157,6 +170,15 @@ impl Table {
         let columns = self.columns.iter();
         let columns = columns.map(|column| Column { name: column.name.clone(), values: column.values.select(rows) });
         Self { path: self.path.clone(), columns: columns.collect(), notes: self.notes.clone() }
+    }
+
+    /// The columns of these names, in this order.
+    ///
+    /// # Errors
+    /// As for [`Table::column`].
+    pub fn only<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let columns = names.into_iter().map(|name| self.column(name).cloned()).collect::<Result<_>>()?;
+        Ok(Self { path: self.path.clone(), columns, notes: self.notes.clone() })
     }
 
     /// This table without the columns of these names.

@@ -293,6 +293,7 @@ impl TableSet {
             Ok(Examples { features, targets: self.targets(table)?, weights: self.weights(table)? })
         };
         let optional = |table: &Option<Table>| table.as_ref().map(part).transpose();
+        let judged = self.test.as_ref().or(self.valid.as_ref()).unwrap_or(&self.train);
         Ok(Data {
             name: self.name.clone(),
             train: part(&self.train)?,
@@ -304,6 +305,7 @@ impl TableSet {
             class_names: self.target.class_names.clone(),
             pictures: None,
             schema: Some(schema.clone()),
+            judged_table: Some(judged.only(schema.columns.iter().map(|column| column.name.as_str()))?),
             folds: self.folds.clone(),
         })
     }

@@ -238,27 +238,35 @@ export interface Shapes {
   y_side: Side;
   shapes: Shape[];
   /** From one corner to the other, or between two points. */
-  diagonal: [[number, number], [number, number]];
+  diagonal?: [[number, number], [number, number]];
   height?: number;
   span?: Span;
   has_legend?: boolean;
+}
+
+/** The range of an axis: that which is asked for, else what holds these values. */
+function rangeOf(side: Side, values: number[]): [number, number] {
+  if (side.range) return side.range;
+  if (!side.is_log) return span(values);
+  const [low, high] = span(values.map(Math.log));
+  return [Math.exp(low), Math.exp(high)];
 }
 
 const FACETS = [{ scale: "x", auto: true }, { scale: "y", auto: true }];
 
 /** Curves and points that have an x of their own each, and a diagonal to hold them against. */
 export function shapeChart(spec: Shapes): Node[] {
-  const xs = spec.x_side.range ?? span(spec.shapes.flatMap((shape) => shape.points.map((point) => point[0])));
-  const ys = spec.y_side.range ?? span(spec.shapes.flatMap((shape) => shape.points.map((point) => point[1])));
+  const xs = rangeOf(spec.x_side, spec.shapes.flatMap((shape) => shape.points.map((point) => point[0])));
+  const ys = rangeOf(spec.y_side, spec.shapes.flatMap((shape) => shape.points.map((point) => point[1])));
   const chart = new Chart(spec.label, spec.height ?? 300, spec.span ?? "half", () => [
     {
       mode: 2,
       ...frame(spec.x_side, spec.y_side, spec.shapes.length),
-      scales: { x: { time: false, range: xs }, y: { range: ys } },
+      scales: { x: { time: false, range: xs, distr: spec.x_side.is_log ? 3 : 1 }, y: { range: ys, distr: spec.y_side.is_log ? 3 : 1 } },
       series: [{}, ...spec.shapes.map((shape) => ({ label: shape.name, stroke: colour(shape.colour), facets: FACETS, paths: () => null, points: { show: false } }))],
       cursor: { show: false },
       hooks: {
-        drawClear: [(plot) => stroke(plot, spec.diagonal, { colour: "--rule", dash: [4, 4], width: 1.25 })],
+        drawClear: [(plot) => spec.diagonal && stroke(plot, spec.diagonal, { colour: "--rule", dash: [4, 4], width: 1.25 })],
         drawSeries: [
           (plot, index) => {
             const shape = spec.shapes[index - 1];

@@ -8,6 +8,7 @@ import { confusion } from "./sections/confusion";
 import { curves } from "./sections/curves";
 import { distributions } from "./sections/distributions";
 import { firstLayer } from "./sections/first_layer";
+import { importance } from "./sections/importance";
 import { facts, summary, warnings } from "./sections/intro";
 import { mistakes } from "./sections/mistakes";
 import { quality } from "./sections/quality";
@@ -15,6 +16,7 @@ import { repeat } from "./sections/repeat";
 import { residuals } from "./sections/residuals";
 import { speed } from "./sections/speed";
 import { trust } from "./sections/trust";
+import { tuning } from "./sections/tuning";
 import "./style.css";
 
 /** Draws `report` in `element`, in place of what was there; what was unfolded stays so. */
@@ -22,7 +24,8 @@ export function show(report: Report, element: HTMLElement): void {
   const open = new Set([...element.querySelectorAll<HTMLDetailsElement>("details[open]")].map((each) => each.dataset.key));
   forget(element);
   document.title = report.title;
-  const sections = report.runs.length > 1 || report.comparison ? severalRuns(report) : report.runs.flatMap((run) => oneRun(run, 2, "0"));
+  const ofRuns = report.runs.length > 1 || report.comparison ? severalRuns(report) : report.runs.flatMap((run) => oneRun(run, 2, "0"));
+  const sections = report.tuning ? tuning(report.tuning, 2) : ofRuns;
   const present = sections.filter((each) => each !== null);
   element.replaceChildren(header(report), ...contents(present), ...present);
   for (const each of element.querySelectorAll("details")) each.open = open.has(each.dataset.key);
@@ -32,7 +35,8 @@ function header(report: Report): HTMLElement {
   const [run] = report.runs;
   const alone = report.runs.length === 1 && !report.comparison && run ? run : null;
   const made = el("p", { class: "made" }, `schuss ${report.schuss} · ${report.made}`);
-  return el("header", {}, made, el("h1", {}, report.title), ...(alone ? intro(alone) : report.runs.map(namedWarnings)));
+  const found = report.tuning ? [el("p", { class: "summary" }, report.tuning.summary.join(" "))] : [];
+  return el("header", {}, made, el("h1", {}, report.title), ...found, ...(alone ? intro(alone) : report.runs.map(namedWarnings)));
 }
 
 function intro(run: Run): Child[] {
@@ -77,6 +81,7 @@ function oneRun(run: Run, level: Level, key: string): (HTMLElement | null)[] {
 /** What one part of the rows shows. */
 function evaluated(evaluation: Evaluation, level: Level, key: string): (HTMLElement | null)[] {
   return [
+    importance(evaluation, level),
     section(level, "What it takes for what", null, figures(confusion(evaluation, level), classes(evaluation, level, key))),
     mistakes(evaluation, level),
     trust(evaluation, level),

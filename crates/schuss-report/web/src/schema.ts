@@ -8,6 +8,7 @@ export interface Report {
   schuss: string;            // version of schuss that wrote it
   runs: Run[];               // one; several in a comparison
   comparison: Comparison | null;
+  tuning: Tuning | null;     // of a search of settings, which has no runs
 }
 
 export interface Run {
@@ -65,6 +66,7 @@ export interface Evaluation {
   roc: Curve[] | null;       // x: false positive rate, y: true positive rate; one curve for two classes, else one a class
   precision_recall: Curve[] | null; // x: recall, y: precision
   residuals: Residuals[] | null;    // one for each target of a regression
+  importance: Importance | null;    // of the columns of a table
   mistakes: Mistake[];       // the most confidently wrong rows, worst first; of a regression the largest errors
   mistakes_note: string;     // which columns their values are of, a sentence; empty where they are of all
 }
@@ -77,13 +79,23 @@ export interface Residuals {
   histogram: Histogram;      // of predicted - actual
 }
 export interface Histogram { low: number; high: number; counts: number[] }    // equal bins from low to high
+/** How much the main metric loses when a column is shuffled. */
+export interface Importance {
+  name: string;              // of the metric
+  is_share: boolean;
+  better: "higher" | "lower";
+  rows: number;              // that were looked at, drawn from those of the evaluation
+  repeats: number;
+  columns: { name: string; mean: Maybe; deviation: Maybe }[]; // over the repeats; the greatest mean first, at most 20 of `of`
+  of: number;
+}
 export interface Mistake {
   row: number;               // counted from 0 in its part
   truth: string;
   predicted: string;
   confidence: Maybe;         // probability that the model gave to its wrong answer
   picture: Picture | null;
-  values: [string, string][] | null; // of a table: column, value; at most 12, those that the first layer weighs most
+  values: [string, string][] | null; // column, value as in the file; at most 12, which ones says mistakes_note
 }
 export interface Picture { height: number; width: number; channels: 1 | 3; pixels: string } // base64 of bytes, row-major, channels last
 
@@ -118,4 +130,23 @@ export interface Comparison {
   note: string;              // what was compared how, a sentence
   differences: { a: number; b: number; difference: Difference }[]; // b minus a, indices of runs
   settings: { name: string; values: string[] }[];                  // those that differ
+}
+
+/** A search of settings. */
+export interface Tuning {
+  summary: string[];         // sentences: what was searched, what is best, whether that is more than noise
+  measure: string;           // name of what trials are compared by, "accuracy"
+  is_share: boolean;
+  better: "higher" | "lower";
+  folds: number;
+  rungs: number[];           // epochs of each; one of a random search
+  parameters: { name: string; is_log: boolean; choices: string[] | null }[]; // the settings that are searched
+  trials: Trial[];           // the best first; those that came to a later rung before the others
+  command: string;           // trains with the best settings
+}
+export interface Trial {
+  trial: number;             // 0 has the usual settings
+  settings: string[];        // of each parameter
+  places: Maybe[];           // the same as numbers: the value, or which of the choices, counted from 0
+  rungs: { epochs: number; mean: Maybe; error: Maybe; seconds: Maybe }[];
 }

@@ -90,7 +90,11 @@ impl<'d> Evaluation<'d> {
     /// See [`Model::check`].
     pub fn new<T: Real>(model: &Model<T>, dataset: Dataset<'d>, threads: &Threads) -> Result<Self> {
         model.check(dataset)?;
-        let predictions = model.predict(dataset.features(), threads)?;
+        Self::of_model(model, model.predict(dataset.features(), threads)?, dataset)
+    }
+
+    /// What `model` has predicted for `dataset`.
+    pub(super) fn of_model<T: Real>(model: &Model<T>, predictions: Array2<f64>, dataset: Dataset<'d>) -> Result<Self> {
         match (model.task, model.loss) {
             (_, Loss::Quantile(levels)) => Self::of_quantiles(levels, predictions, dataset),
             (Task::Regression, Loss::Mae) => Self::of_medians(predictions, dataset),
@@ -216,6 +220,12 @@ impl<'d> Evaluation<'d> {
             Truth::Classes(_) | Truth::Labels(_) => None,
         };
         self.measure(self.main_key(), self.main_of(&row_scores, &self.weights), interval)
+    }
+
+    /// [`Evaluation::main`] without its interval, which takes most of the time.
+    pub fn main_value(&self) -> Measure {
+        let value = self.main_of(&self.row_scores(), &self.weights);
+        Measure { value: value.is_finite().then_some(value), ..self.main_key().measure() }
     }
 
     /// How often each class was taken for each.

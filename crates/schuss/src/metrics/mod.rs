@@ -11,6 +11,7 @@
 
 mod classification;
 mod evaluation;
+mod importance;
 mod interval;
 mod measure;
 mod ranking;
@@ -30,6 +31,7 @@ pub use classification::{
     top_k_accuracy,
 };
 pub use evaluation::Evaluation;
+pub use importance::{Importance, Importances, Permutations};
 pub(crate) use interval::normal_quantile;
 pub use interval::{Bootstrap, Interval, effective_rows, paired_shares, wilson};
 pub use measure::{Difference, Measure};

@@ -6,7 +6,7 @@ export function repeat(run: Run, level: Level): HTMLElement | null {
   return section(level, "How to repeat it", null, command(run.command, level), hash(run.weights_sha256, level), settings(run.settings, level));
 }
 
-function command(text: string, level: Level): HTMLElement | null {
+export function command(text: string, level: Level): HTMLElement | null {
   if (!text) return null;
   const code = el("code", {}, ...text.split(" ").flatMap((word, index) => [index ? " " : "", el("span", { class: "word" }, word)]));
   const button = el("button", { type: "button", class: "copy" }, "Copy");

@@ -1,0 +1,111 @@
+"""Tables with words, times and missing values: what the model makes of them is the same whatever they come in."""
+
+import pickle
+
+import numpy as np
+import pytest
+from schuss import SchussClassifier, SchussRegressor
+
+pandas = pytest.importorskip("pandas")
+polars = pytest.importorskip("polars")
+pyarrow = pytest.importorskip("pyarrow")
+
+ROWS = 240
+
+
+def table(rows=ROWS, seed=0):
+    """A number with gaps, a word with gaps, a time; the class follows from the first two."""
+    random = np.random.default_rng(seed)
+    number = random.normal(size=rows)
+    word = random.choice(["ash", "beech", "oak"], rows)
+    day = np.datetime64("2024-01-01", "s") + random.integers(0, 10**7, rows).astype("timedelta64[s]")
+    y = np.where((word == "oak") ^ (number > 0), "high", "low")
+    frame = pandas.DataFrame({"number": number, "word": word.astype(object), "day": day.astype("datetime64[ns]"), "id": np.arange(rows) % 7})
+    frame.loc[::17, "number"] = np.nan
+    frame.loc[::23, "word"] = None
+    return frame, y
+
+
+def fitted(X, y):
+    return SchussClassifier(random_state=0, max_iter=60, learning_rate_init=0.01).fit(X, y)
+
+
+CONVERSIONS = {
+    "categories": lambda frame: frame.astype({"word": "category"}),
+    "strings": lambda frame: frame.astype({"word": "string"}),
+    "nullable": lambda frame: frame.convert_dtypes(),
+    "polars": polars.from_pandas,
+    "polars categories": lambda frame: polars.from_pandas(frame).with_columns(polars.col("word").cast(polars.Categorical)),
+    "arrow": lambda frame: pyarrow.Table.from_pandas(frame, preserve_index=False),
+}
+
+
+def test_words_and_gaps_are_learned():
+    X, y = table()
+    assert fitted(X, y).score(*table(seed=1)) > 0.85
+
+
+@pytest.mark.parametrize("name", CONVERSIONS)
+def test_the_same_of_every_library(name):
+    X, y = table()
+    convert = CONVERSIONS[name]
+    expected, model = fitted(X, y), fitted(convert(X), y)
+    np.testing.assert_array_equal(model.network_.parameters, expected.network_.parameters)
+    test, _ = table(seed=1)
+    np.testing.assert_array_equal(model.predict_proba(convert(test)), expected.predict_proba(test))
+    # A row has the same prediction alone.
+    np.testing.assert_array_equal(model.predict_proba(convert(test.iloc[5:6])), expected.predict_proba(test)[5:6])
+
+
+def test_what_was_not_there_in_training():
+    X, y = table()
+    model = fitted(X, y)
+    test, _ = table(seed=1)
+    unknown, nothing = test.assign(word="elm"), test.assign(word=None)
+    assert np.isfinite(model.predict_proba(unknown)).all()
+    assert np.isfinite(model.predict_proba(nothing)).all()
+    gap = test.assign(id=np.nan)
+    np.testing.assert_allclose(model.predict_proba(gap), model.predict_proba(test.assign(id=X["id"].mean())), atol=1e-9)
+
+
+def test_pickle_and_clone():
+    from sklearn.base import clone
+    from sklearn.model_selection import cross_val_score
+
+    X, y = table()
+    model = fitted(X, y)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    np.testing.assert_array_equal(clone(model).fit(X, y).network_.parameters, model.network_.parameters)
+    assert cross_val_score(model, X, y, cv=3).mean() > 0.75
+
+
+def test_a_plain_table_is_left_as_it_is():
+    X, y = table()
+    numbers = X[["id"]].assign(number=X["number"].fillna(0.0))
+    expected = fitted(numbers.to_numpy(dtype=float), y)
+    np.testing.assert_array_equal(fitted(numbers, y).network_.parameters, expected.network_.parameters)
+
+
+def test_numbers_of_a_table():
+    X, y = table()
+    target = np.where(y == "high", 1.0, 0.0) + X["number"].fillna(0.0).to_numpy()
+    model = SchussRegressor(random_state=0, max_iter=100, learning_rate_init=0.01).fit(X, target)
+    assert model.score(X, target) > 0.8
+
+
+def test_bad_tables():
+    X, y = table()
+    model = fitted(X, y)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(X.drop(columns="word"))
+    with pytest.raises(ValueError, match="expected a table with the columns 'number', 'word'"):
+        model.predict(np.zeros((3, 4)))
+    with pytest.raises(ValueError, match="infinity in column 'number'"):
+        model.predict(X.assign(number=np.inf))
+    with pytest.raises(ValueError, match="another type"):
+        model.predict(X.assign(number="much"))
+    with pytest.raises(ValueError, match='categories of column "name"'):
+        fitted(pandas.DataFrame({"name": [f"name {i}" for i in range(2000)]}), np.arange(2000) % 2)
+    with pytest.raises(ValueError, match="NaN"):
+        fitted(np.array([[0.0, np.nan], [1.0, 2.0]]), [0, 1])
