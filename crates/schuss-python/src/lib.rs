@@ -8,6 +8,7 @@ mod epochs;
 mod failure;
 mod network;
 mod runs;
+mod schema;
 
 /// What the package `schuss` is built on.
 #[pyo3::pymodule]
@@ -16,6 +17,8 @@ mod _schuss {
     use crate::failure::DivergedError;
     #[pymodule_export]
     use crate::network::Network;
+    #[pymodule_export]
+    use crate::schema::Schema;
 
     /// The level of the instruction set in use, and the number of threads that a run gets unless it asks for another.
     #[pyo3::pyfunction]

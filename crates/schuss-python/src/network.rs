@@ -20,6 +20,7 @@ use crate::describe::{Description, classes};
 use crate::epochs::{Recipe, epochs};
 use crate::failure::{Failure, Result};
 use crate::runs::{Parts, RunSettings, run};
+use crate::schema::Schema;
 
 /// A number type of networks that NumPy has, too.
 pub trait Number: Real + Element + for<'a, 'py> FromPyObject<'a, 'py> {}
@@ -189,6 +190,14 @@ impl<T: Number> Shared<T> {
         Ok([gradient.into_pyarray(py).into_any(), d_input.into_pyarray(py).into_any()])
     }
 
+    fn set_schema(&self, schema: schuss::Schema) -> Result<()> {
+        let mut model = (*self.model()).clone();
+        schema.check(model.network.inputs())?;
+        model.schema = Some(schema);
+        self.put(model);
+        Ok(())
+    }
+
     fn set_scaling(&self, scaling: Scaling, of_targets: bool) -> Result<()> {
         let mut model = (*self.model()).clone();
         scaling.check(if of_targets {
@@ -350,6 +359,16 @@ impl Network {
 
     fn tensors<'py>(&self, py: Python<'py>) -> Vec<(String, Bound<'py, PyAny>)> {
         with!(self, shared => shared.tensors(py).into_iter().map(|(name, array)| (name, array.into_any())).collect())
+    }
+
+    /// Gives the model, and so its file, the columns that its inputs come from.
+    fn set_schema(&self, schema: &Schema) -> Result<()> {
+        with!(self, shared => shared.set_schema(schema.inner.clone()))
+    }
+
+    /// The columns that its inputs come from, if it knows.
+    fn schema(&self) -> Option<Schema> {
+        with!(self, shared => shared.model().schema.clone()).map(|inner| Schema { inner })
     }
 
     fn set_class_names(&self, names: Vec<String>) {

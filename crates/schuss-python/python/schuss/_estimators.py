@@ -7,13 +7,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, column_or_1d, compute_sample_weight
+from sklearn.utils import check_random_state, check_X_y, column_or_1d, compute_sample_weight
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets, type_of_target, unique_labels
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted, validate_data
 
-from . import __version__, _arrays, _curves
+from . import __version__, _arrays, _curves, _tables
 from ._network import Network, check_state
 from ._progress import Progress
 
@@ -182,6 +182,10 @@ class _Schuss(BaseEstimator):
         return self
 
     def _validated_features(self, X, y="no_validation", reset=True, **more):
+        if reset:
+            self._schema = _tables.fit(X) if _tables.is_mixed(X) else None
+        if getattr(self, "_schema", None) is not None:
+            return self._encoded(X, y, reset, **more)
         validated = validate_data(
             self,
             X,
@@ -195,6 +199,14 @@ class _Schuss(BaseEstimator):
         X, *rest = validated if isinstance(validated, tuple) else (validated,)
         X = _arrays.as_is(X.toarray(order="C") if hasattr(X, "toarray") else X)
         return (X, *rest) if rest else X
+
+    def _encoded(self, X, y, reset, **more):
+        """The inputs that the schema makes of a table, and y."""
+        _check_feature_names(self, X, reset=reset)
+        if reset:
+            self.n_features_in_ = X.shape[1]
+        X = _tables.encode(self._schema, X, np.float64)
+        return X if isinstance(y, str) else check_X_y(X, y, **more)
 
     def _outputs(self, X):
         """What the network predicts, in the number type of X as in scikit-learn."""
@@ -216,6 +228,8 @@ class _Schuss(BaseEstimator):
             parameters = sum((inputs + 1) * outputs for inputs, outputs in zip(sizes, sizes[1:]))
             dtype = "float64" if len(X) * parameters <= _LITTLE_WORK else "float32"
         self._network = Network(sizes, activation=_ACTIVATIONS[self.activation], dtype=dtype, **self._end())
+        if self._schema is not None:
+            self._network._core.set_schema(self._schema)
         factor = 2.0 if self.activation == "logistic" else 6.0
         parameters = []
         for inputs, outputs in zip(sizes, sizes[1:]):
@@ -496,7 +510,10 @@ class SchussClassifier(ClassifierMixin, _Schuss):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            float32, float64 and uint8 in C order are read where they are; a sparse matrix is laid out densely.
+            float32, float64 and uint8 in C order are read where they are; a sparse matrix is laid out densely. Of a table
+            (pandas, Polars, Arrow) with words, times or missing values the model makes inputs itself: numbers are
+            standardised, what is missing becomes their mean and is marked, each category has a column of 0 and 1, times
+            have their places in the day, the week and the year.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Classes, or a 0 or 1 for each label.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -701,7 +718,10 @@ class SchussRegressor(RegressorMixin, _Schuss):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            float32, float64 and uint8 in C order are read where they are; a sparse matrix is laid out densely.
+            float32, float64 and uint8 in C order are read where they are; a sparse matrix is laid out densely. Of a table
+            (pandas, Polars, Arrow) with words, times or missing values the model makes inputs itself: numbers are
+            standardised, what is missing becomes their mean and is marked, each category has a column of 0 and 1, times
+            have their places in the day, the week and the year.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Numbers; 0 or more for the loss "poisson".
         sample_weight : array-like of shape (n_samples,), default=None

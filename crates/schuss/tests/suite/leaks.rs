@@ -23,12 +23,12 @@ fn noise(seed: u64, rows: usize, columns: usize) -> Array2<f64> {
 
 #[track_caller]
 fn check_shared(train: Features, test: Features, expected: usize) {
-    let classes = |of: fn(usize) -> u32, rows: usize| (0..rows).map(of).collect::<Vec<u32>>();
-    let dataset = |features, labels| Dataset::new(features, Targets::Classes { labels, classes: 2 }).unwrap();
-    let [zeros, of_test, ones] =
-        [classes(|_| 0, train.rows()), classes(|_| 0, test.rows()), classes(|_| 1, test.rows())];
-    assert_eq!(shared_rows(dataset(train, &zeros), dataset(test, &of_test)), expected);
-    assert_eq!(shared_rows(dataset(train, &zeros), dataset(test, &ones)), 0, "of another class");
+    static LABELS: [[u32; 100]; 2] = [[0; 100], [1; 100]];
+    fn of_class(features: Features<'_>, class: usize) -> Dataset<'_> {
+        Dataset::new(features, Targets::Classes { labels: &LABELS[class][..features.rows()], classes: 2 }).unwrap()
+    }
+    assert_eq!(shared_rows(of_class(train, 0), of_class(test, 0)), expected);
+    assert_eq!(shared_rows(of_class(train, 0), of_class(test, 1)), 0, "of another class");
 }
 
 #[test]
