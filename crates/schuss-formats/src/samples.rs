@@ -83,7 +83,7 @@ fn of_column(kind: &ColumnKind, scaling: Option<&NumberScaling>, draws: &mut Dra
             match draws.below(3) {
                 0 => from,
                 1 => from + draws.share() * (to - from),
-                _ => from + 2.0 * draws.normal() * (to - from),
+                _ => from + 0.5 * draws.normal() * (knots[knots.len() - 1] - knots[0]),
             }
         }
     }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use ndarray::{ArrayD, Axis, IxDyn, concatenate};
 
+use schuss::Real;
+
 use super::messages::{Attribute, GraphProto, NodeProto, TensorProto, data_type};
 
 /// The most numbers of a tensor.
@@ -240,7 +242,7 @@ fn apply(node: &NodeProto, of: &[&Tensor]) -> Result<Tensor, String> {
         "Exp" => x.map(f64::exp),
         "Sin" => x.map(f64::sin),
         "Cos" => x.map(f64::cos),
-        "Erf" => x.map(schuss::Real::erf),
+        "Erf" => x.map(Real::erf),
         "Relu" => x.map(|x| if x < 0.0 { 0.0 } else { x }),
         "LeakyRelu" => {
             let alpha = attributes.float("alpha", 0.01);
@@ -249,6 +251,8 @@ fn apply(node: &NodeProto, of: &[&Tensor]) -> Result<Tensor, String> {
         "Sigmoid" => x.map(sigmoid),
         "Tanh" => x.map(f64::tanh),
         "Softplus" => x.map(softplus),
+        "Gelu" => x.map(|x| 0.5 * x * (1.0 + Real::erf(x * std::f64::consts::FRAC_1_SQRT_2))),
+        "Mish" => x.map(|x| x * softplus(x).tanh()),
         "Selu" => {
             let (alpha, gamma) = (attributes.float("alpha", 1.673_263_2), attributes.float("gamma", 1.050_701));
             x.map(|x| if x > 0.0 { gamma * x } else { gamma * alpha * x.exp_m1() })

@@ -378,18 +378,11 @@ impl Graph {
         let scaling = |f: &dyn Fn(&NumberScaling) -> f64| -> Vec<f64> {
             of(&|formula| if let Formula::Number(scaling) = formula { f(scaling) } else { 0.0 })
         };
-        // A number that is missing is the only one that is not itself.
-        let is_there = self.node("Equal", &[x, x]);
-        let zero = self.double(0.0);
-        let scaled = match formulas[0] {
-            Formula::IsMissing => {
-                let is_missing = self.node("Not", &[&is_there]);
-                return self.cast(&is_missing, data_type::FLOAT);
-            }
+        match formulas[0] {
             Formula::Sign => {
-                let one = self.double(1.0);
-                let [is_first, is_second] = [&zero, &one].map(|code| {
-                    let is_code = self.node("Equal", &[x, code]);
+                let [is_first, is_second] = [0.0, 1.0].map(|code| {
+                    let code = self.double(code);
+                    let is_code = self.node("Equal", &[x, &code]);
                     self.cast(&is_code, data_type::FLOAT)
                 });
                 return self.node("Sub", &[&is_second, &is_first]);
@@ -400,6 +393,16 @@ impl Graph {
                 let is_code = self.node("Equal", &[x, &codes]);
                 return self.cast(&is_code, data_type::FLOAT);
             }
+            _ => {}
+        }
+        // A number that is missing is the only one that is not itself.
+        let is_there = self.node("Equal", &[x, x]);
+        if let Formula::IsMissing = formulas[0] {
+            let is_missing = self.node("Not", &[&is_there]);
+            return self.cast(&is_missing, data_type::FLOAT);
+        }
+        let zero = self.double(0.0);
+        let scaled = match formulas[0] {
             Formula::Code { .. } => {
                 let part = |f: &dyn Fn(usize, f32) -> f64| {
                     of(&|formula| {
@@ -465,6 +468,7 @@ impl Graph {
                 let angle = self.node("Add", &[&angle, &turns]);
                 self.node("Sin", &[&angle])
             }
+            Formula::IsMissing | Formula::Sign | Formula::IsCode(_) => unreachable!("made above"),
         };
         let scaled = self.node("Where", &[&is_there, &scaled, &zero]);
         self.cast(&scaled, data_type::FLOAT)
@@ -520,11 +524,9 @@ impl Graph {
         let halved = self.node("Mul", &[x, &half]);
         let part = self.node("Sub", &[&halved, &start]);
         let whole = self.node("Sub", &[&end, &start]);
-        // Knots that are equal have nothing between them.
-        let [nothing, all] = [0.0, 1.0].map(|number| self.double(number));
-        let is_none = self.node("Equal", &[&whole, &nothing]);
-        let whole = self.node("Where", &[&is_none, &all, &whole]);
+        // Beyond knots that are equal: ±∞, which is cut off.
         let part = self.node("Div", &[&part, &whole]);
+        let [nothing, all] = [0.0, 1.0].map(|number| self.double(number));
         let part = self.node("Max", &[&part, &nothing]);
         let part = self.node("Min", &[&part, &all]);
         let rise = self.node("Sub", &[&high, &low]);
