@@ -1,4 +1,4 @@
-//! A network that grows layer by layer, with its parameters, as it is read.
+//! Layers that are read, put together.
 
 use ndarray::Array2;
 use schuss::{
@@ -11,9 +11,9 @@ type Outcome<T> = Result<T, String>;
 const MOST_OUTPUTS: usize = 1 << 22;
 const MOST_PARAMETERS: usize = 1 << 27;
 
-/// The layers that were read so far.
+/// A network that grows layer by layer, with its parameters, as it is read.
 #[derive(Debug, Default)]
-pub(crate) struct Layers {
+pub struct Layers {
     layers: Vec<Layer>,
     parameters: Vec<Vec<f64>>,
     statistics: Vec<Vec<f64>>,
@@ -29,6 +29,33 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
+    /// Adds a layer that is described by arrays and a number: `dense`, W (outputs, inputs) row by row and b; `batch-norm`, γ,
+    /// β, mean, variance and ε; `layer-norm`, γ, β and ε; `affine`, `x ⊙ factor + shift` with a number for each column or
+    /// one for all, and how many columns there are; or the name of an activation.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn add(&mut self, kind: &str, arrays: &[&[f64]], number: f64) -> Outcome<()> {
+        match (kind, arrays) {
+            ("dense", [weight, bias]) => {
+                let misfit = |_| format!("a weight of {} numbers, and {} biases", weight.len(), bias.len());
+                let inputs = weight.len() / bias.len().max(1);
+                let weight = Array2::from_shape_vec((bias.len(), inputs), weight.to_vec()).map_err(misfit)?;
+                self.dense(&weight, bias)
+            }
+            ("batch-norm", &[scale, shift, mean, variance]) => {
+                self.norm(NormKind::Batch, [scale, shift], [mean, variance], number)
+            }
+            ("layer-norm", &[scale, shift]) => self.norm(NormKind::Layer, [scale, shift], [&[], &[]], number),
+            ("affine", [factor, shift]) => self.affine(factor, shift, Some(number as usize).filter(|width| *width > 0)),
+            (name, []) => {
+                let function = Activation::from_name(name).map_err(|error| error.to_string())?;
+                self.activation(function.with_epsilon(0.0))
+            }
+            _ => Err(format!("{kind} with {} arrays", arrays.len())),
+        }
+    }
+
     /// The output so far, as a value.
     pub(crate) fn value(&self) -> usize {
         self.changes
@@ -202,7 +229,10 @@ impl Layers {
 
     /// The model of these layers, whose end tells its task unless `last` does: softmax gives classes, sigmoid labels,
     /// everything else numbers. `classes` are the names of classes, if there are classes.
-    pub(crate) fn model(mut self, last: Option<Activation>, classes: Option<Vec<String>>) -> Outcome<Model<f64>> {
+    ///
+    /// # Errors
+    /// No dense layer, or what does not fit together.
+    pub fn model(mut self, last: Option<Activation>, classes: Option<Vec<String>>) -> Outcome<Model<f64>> {
         let outputs = self.width().ok_or("there is no dense layer in it")?;
         let mut end = self.last_activation();
         if let (Some(last), Activation::Identity) = (last, end)

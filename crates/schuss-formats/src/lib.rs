@@ -14,6 +14,7 @@ mod torch;
 mod verify;
 
 pub use foreign::{Foreign, Unsaid};
+pub use layers::Layers;
 pub use npz::to_npz;
 pub use onnx::{OPSET, read_onnx, run_onnx, to_onnx};
 pub use program::{Column, ColumnKind, Feature, Formula, Input, Node, Operation, Output, Program};

@@ -81,3 +81,29 @@ pub(crate) fn check<T: Real>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use schuss::{Activation, Init, Loss, Network, Task};
+
+    use super::*;
+
+    #[test]
+    fn what_predicts_something_else_is_refused() {
+        let mut network = Network::<f32>::new(&[3, 4, 2], Activation::Tanh, Activation::Identity).unwrap();
+        Init::Glorot.draw(&mut network, 0);
+        let model = Model::new(network, Loss::Mse, Task::Regression);
+        let program = Program::new(&model).unwrap();
+        let run = |factor: f64| {
+            check(&model, &program, |rows| Ok(program.run(rows).unwrap().mapv(|x| factor * f64::from(x))))
+        };
+        assert!(run(1.0).is_ok());
+        for factor in [1.01, 0.0, f64::NAN, f64::INFINITY] {
+            let problem = run(factor).unwrap_err().to_string();
+            assert!(problem.contains("differ"), "{problem}");
+        }
+        let transposed = check(&model, &program, |rows| Ok(Array2::zeros((2, rows.nrows()))));
+        assert!(transposed.is_err());
+        assert!(check(&model, &program, |_| Err("damaged".into())).is_err());
+    }
+}
