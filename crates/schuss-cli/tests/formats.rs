@@ -45,7 +45,8 @@ fn what_goes_out_comes_back() {
 #[test]
 fn tables_and_weights_go_out() {
     let room = Room::new();
-    let rows: String = (0..60).map(|i| format!("{},{},{}\n", i * 7 % 13, ["a", "b", "c"][i % 3], i * 7 % 13 * 2)).collect();
+    let rows: String =
+        (0..60).map(|i| format!("{},{},{}\n", i * 7 % 13, ["a", "b", "c"][i % 3], i * 7 % 13 * 2)).collect();
     room.write("flats.csv", format!("rooms,kind,price\n{rows}"));
     room.train("flats.csv --target price --epochs 2 --out flats");
     room.schuss("export flats --to onnx -o flats.onnx").ok();

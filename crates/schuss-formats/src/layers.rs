@@ -218,7 +218,7 @@ impl Layers {
 
     /// Adds an earlier value to the output.
     pub(crate) fn residual(&mut self, value: usize) -> Outcome<()> {
-        let from = self.changed.iter().position(|changed| *changed == value);
+        let from = self.changed.binary_search(&value).ok();
         let from = from.ok_or("a sum with what is not the output of a layer")?;
         let features = self.width().unwrap_or(0);
         if from + 1 >= self.layers.len() || self.layers[from].outputs() != features {

@@ -51,7 +51,11 @@ pub fn difference(program: &Program, expected: ArrayView2<f64>, got: ArrayView2<
     };
     let of_row = |(expected, got): (ArrayView1<f64>, ArrayView1<f64>)| {
         let size = expected.iter().fold(unit, |most, x| largest(most, x.abs())).max(f64::MIN_POSITIVE);
-        expected.iter().zip(got).map(|(x, y)| if x == y { 0.0 } else { (x - y).abs() / size }).fold(0.0, largest)
+        expected
+            .iter()
+            .zip(got)
+            .map(|(x, y)| if x == y || x.is_nan() && y.is_nan() { 0.0 } else { (x - y).abs() / size })
+            .fold(0.0, largest)
     };
     expected.rows().into_iter().zip(got.rows()).map(of_row).fold(0.0, largest)
 }
@@ -68,7 +72,8 @@ pub(crate) fn check<T: Real>(
     written: impl FnOnce(ArrayView2<f64>) -> std::result::Result<Array2<f64>, String>,
 ) -> Result<()> {
     let rows = program.samples(ROWS, 0);
-    let expected = predictions(model, rows.view())?;
+    // As large as what was written can say.
+    let expected = predictions(model, rows.view())?.mapv(|x| f64::from(x as f32));
     let what = "what was written";
     let got = written(rows.view()).map_err(|problem| Error::value(what, "a file that can be read", problem))?;
     if got.dim() != expected.dim() {

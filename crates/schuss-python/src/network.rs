@@ -11,8 +11,8 @@ use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayDyn, PyReadonlyArra
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use schuss::{
-    Activation, Error, Features, Metrics, Model, ModelFile, OptimizerState, Precision, Predictor, Real, Scaling, Scores, Task,
-    Threads, Workspace, weights_sha256,
+    Activation, Error, Features, Metrics, Model, ModelFile, OptimizerState, Precision, Predictor, Real, Scaling,
+    Scores, Task, Threads, Workspace, weights_sha256,
 };
 use schuss_formats::{Foreign, Unsaid};
 

@@ -1,12 +1,12 @@
 //! From ONNX to a model.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use ndarray::{Array2, Ix2};
 use schuss::{Activation, NormKind, Precision};
 
-use super::messages::{GraphProto, NodeProto, TensorProto, data_type};
+use super::messages::{Dimension, GraphProto, NodeProto, TensorProto, data_type};
 use super::run::{Attributes, Budget, Tensor, axis_of, transpose};
 use super::{Read, graph_of, output_of, run};
 use crate::foreign::Unsaid;
@@ -46,13 +46,15 @@ pub fn read_onnx(bytes: &[u8], unsaid: Unsaid) -> Read {
 pub(super) struct GraphInput {
     pub(super) name: String,
     pub(super) kind: i32,
-    /// Numbers of a row, where they are known.
-    pub(super) width: Option<usize>,
+    /// Sizes of a row, where they are known.
+    shape: Option<Vec<usize>>,
+    /// Their product.
+    width: Option<usize>,
 }
 
 pub(super) fn input_of(graph: &GraphProto) -> Result<GraphInput, String> {
-    let is_constant = |name: &str| graph.initializer.iter().any(|tensor| tensor.name == name);
-    let inputs: Vec<_> = graph.input.iter().filter(|input| !is_constant(&input.name)).collect();
+    let constants: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+    let inputs: Vec<_> = graph.input.iter().filter(|input| !constants.contains(input.name.as_str())).collect();
     let [input] = inputs[..] else {
         let names: Vec<&str> = inputs.iter().take(8).map(|input| input.name.as_str()).collect();
         return Err(format!("{} inputs {names:?}; expected one, (batch, features)", inputs.len()));
@@ -63,12 +65,12 @@ pub(super) fn input_of(graph: &GraphProto) -> Result<GraphInput, String> {
         return Err(format!("input {:?}: text; expected numbers", input.name));
     }
     let sizes = tensor.and_then(|tensor| tensor.shape.as_ref()).map(|shape| &shape.dim[..]);
-    let width = sizes.filter(|sizes| sizes.len() > 1).and_then(|sizes| {
-        let size = |size: &super::messages::Dimension| usize::try_from(size.dim_value?).ok();
-        let width = sizes[1..].iter().try_fold(1usize, |product, dim| product.checked_mul(size(dim)?));
-        width.filter(|width| *width <= MOST_COLUMNS)
-    });
-    Ok(GraphInput { name: input.name.clone(), kind, width })
+    let size = |size: &Dimension| usize::try_from(size.dim_value?).ok();
+    let shape: Option<Vec<usize>> =
+        sizes.filter(|sizes| sizes.len() > 1).and_then(|sizes| sizes[1..].iter().map(size).collect());
+    let product = |shape: &[usize]| shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+    let width = shape.as_deref().and_then(product).filter(|width| *width <= MOST_COLUMNS);
+    Ok(GraphInput { name: input.name.clone(), kind, shape, width })
 }
 
 /// What a name in the graph stands for.
@@ -76,7 +78,7 @@ pub(super) fn input_of(graph: &GraphProto) -> Result<GraphInput, String> {
 enum Value {
     Constant(Rc<Tensor>),
     /// The names of classes.
-    Names(Vec<String>),
+    Names(Rc<Vec<String>>),
     /// The output of the layers after so many changes.
     Output(usize),
     /// One minus that.
@@ -123,7 +125,7 @@ impl Reader {
 
     fn constant(&mut self, tensor: &TensorProto) -> Result<Value, String> {
         if tensor.data_type == data_type::STRING {
-            return Ok(Value::Names(tensor.string_data.iter().map(|name| text(name)).collect()));
+            return Ok(Value::Names(Rc::new(tensor.string_data.iter().map(|name| text(name)).collect())));
         }
         Ok(Value::Constant(Rc::new(self.budget.keep(Tensor::read(tensor)?)?)))
     }
@@ -203,7 +205,7 @@ impl Reader {
                 return self.constant(tensor);
             }
             if let Some(names) = attributes.get("value_strings") {
-                return Ok(Value::Names(names.strings.iter().map(|name| text(name)).collect()));
+                return Ok(Value::Names(Rc::new(names.strings.iter().map(|name| text(name)).collect())));
             }
         }
         Ok(Value::Constant(Rc::new(self.budget.apply(node, of)?)))
@@ -214,7 +216,7 @@ impl Reader {
         self.has_labels = true;
         if node.op_type == "ArrayFeatureExtractor" {
             let names = match of.first() {
-                Some(Value::Names(names)) => Some(names.clone()),
+                Some(Value::Names(names)) => Some(names.to_vec()),
                 Some(Value::Constant(classes)) => Some(classes.integers().iter().map(i64::to_string).collect()),
                 _ => None,
             };
@@ -399,24 +401,27 @@ impl Reader {
         let precision = if self.is_double { Precision::F64 } else { Precision::F32 };
         let foreign = Foreign { precision, model, notes: self.notes };
         if end == foreign.model.network.last_activation() || end == Activation::Sigmoid {
-            compare(&foreign, graph, self.input.kind, &output, self.is_logarithm)?;
+            compare(&foreign, graph, &self.input, &output, self.is_logarithm)?;
         }
         Ok(foreign)
     }
 }
 
 /// Fails unless the model predicts what the graph gives, for some random rows.
-fn compare(foreign: &Foreign, graph: &GraphProto, kind: i32, output: &str, is_logarithm: bool) -> Result<(), String> {
+fn compare(
+    foreign: &Foreign,
+    graph: &GraphProto,
+    input: &GraphInput,
+    output: &str,
+    is_logarithm: bool,
+) -> Result<(), String> {
     let program = Program::new(&foreign.model).map_err(|error| error.to_string())?;
     let rows = program.samples(ROWS, 0);
     let expected = verify::predictions(&foreign.model, rows.view()).map_err(|error| error.to_string())?;
-    let input = match read_shape(graph, &rows) {
-        Some(shape) => {
-            rows.to_shape(shape).map(|rows| rows.to_owned().into_dyn()).map_err(|error| error.to_string())?
-        }
-        None => rows.clone().into_dyn(),
-    };
-    let (mut values, problem) = run::run(graph, Tensor::new(kind, input))?;
+    let shape = input.shape.as_ref().filter(|_| input.width == Some(rows.ncols()));
+    let shape = shape.map_or(vec![ROWS, rows.ncols()], |shape| [&[ROWS], &shape[..]].concat());
+    let rows = rows.into_shape_with_order(shape).map_err(|error| error.to_string())?;
+    let (mut values, problem) = run::run(graph, Tensor::new(input.kind, rows))?;
     let mut got = output_of(&mut values, output, problem)?;
     if is_logarithm {
         got.mapv_inplace(f64::exp);
@@ -433,16 +438,6 @@ fn compare(foreign: &Foreign, graph: &GraphProto, kind: i32, output: &str, is_lo
         true => Ok(()),
         false => Err(format!("the model that was read predicts something else than the file: {off:.1e} off, relative")),
     }
-}
-
-/// The shape that the graph wants its rows in, where it is another than (rows, columns).
-fn read_shape(graph: &GraphProto, rows: &Array2<f64>) -> Option<Vec<usize>> {
-    let input = graph.input.iter().find(|input| !graph.initializer.iter().any(|tensor| tensor.name == input.name))?;
-    let sizes = &input.kind.as_ref()?.tensor.as_ref()?.shape.as_ref()?.dim;
-    let columns: Option<Vec<usize>> = sizes.iter().skip(1).map(|size| usize::try_from(size.dim_value?).ok()).collect();
-    let columns = columns.filter(|columns| columns.len() > 1)?;
-    let count = columns.iter().try_fold(1usize, |product, &size| product.checked_mul(size))?;
-    (count == rows.ncols()).then(|| std::iter::once(rows.nrows()).chain(columns).collect())
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -41,7 +41,7 @@ def main():
         proto = to_onnx(network, x[:1], options=options)
         (HERE / f"skl_{name}.onnx").write_bytes(proto.SerializeToString())
         values = network.predict_proba(x[:7]) if hasattr(network, "predict_proba") else network.predict(x[:7])
-        values = np.asarray(values, np.float32).reshape(7, -1)
+        values = np.ascontiguousarray(np.asarray(values, np.float32).reshape(7, -1))
         save_file({"x": x[:7], "y": values}, HERE / f"skl_{name}.safetensors")
 
 
