@@ -124,7 +124,7 @@ impl Layers {
         // ε is always the same here: the variances make up for it. One of less than nothing may come of it, but never
         // with ε.
         let corrected = variance.iter().map(|variance| variance + epsilon - Norm::EPSILON);
-        if kind == NormKind::Batch && variance.iter().any(|variance| !(variance + epsilon > 0.0)) {
+        if kind == NormKind::Batch && !variance.iter().all(|variance| variance + epsilon > 0.0) {
             return Err("a variance below zero".into());
         }
         if kind == NormKind::Layer && (epsilon - Norm::EPSILON).abs() > 1e-9 {

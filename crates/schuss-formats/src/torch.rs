@@ -74,12 +74,13 @@ pub fn read_torch(bytes: &[u8], unsaid: Unsaid) -> Outcome<Foreign> {
 
 /// What all names begin with, up to a dot before a number.
 fn common_prefix(names: &[&str]) -> String {
-    let Some(first) = names.first() else { return String::new() };
+    // No module has a longer name.
+    let Some(first) = names.first().filter(|name| name.len() <= 1000) else { return String::new() };
     let ends = first.match_indices('.').map(|(at, _)| at + 1);
     let is_common = |end: &usize| names.iter().all(|name| name.starts_with(&first[..*end]));
     let is_number = |end: &usize| first[*end..].starts_with(|c: char| c.is_ascii_digit());
     // The last dot is the one before `weight`.
-    ends.filter(is_common).filter(is_number).last().map_or(String::new(), |end| first[..end].into())
+    ends.filter(is_common).filter(is_number).next_back().map_or(String::new(), |end| first[..end].into())
 }
 
 fn numbers(name: &str, tensor: &TensorView) -> Outcome<Vec<f64>> {
