@@ -80,7 +80,7 @@ fn common_prefix(names: &[&str]) -> String {
     let is_common = |end: &usize| names.iter().all(|name| name.starts_with(&first[..*end]));
     let is_number = |end: &usize| first[*end..].starts_with(|c: char| c.is_ascii_digit());
     // The last dot is the one before `weight`.
-    ends.filter(is_common).filter(is_number).next_back().map_or(String::new(), |end| first[..end].into())
+    ends.filter(is_common).rfind(is_number).map_or(String::new(), |end| first[..end].into())
 }
 
 fn numbers(name: &str, tensor: &TensorView) -> Outcome<Vec<f64>> {
