@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::process::Command;
+
 use common::{Room, classes_npz};
 
 /// A prediction's numbers, without the head.
@@ -54,6 +56,87 @@ fn tables_and_weights_go_out() {
     assert!(["rooms", "kind", "categories"].iter().all(|name| names.contains(name)));
     room.schuss("export flats --to npz -o flats.npz").ok();
     assert!(room.read("flats.npz").starts_with(b"PK"));
+}
+
+/// A compiler, or what it made, in the room; `None`, said aloud, where there is no such program.
+#[track_caller]
+fn run(room: &Room, program: &str, arguments: &str) -> Option<String> {
+    match Command::new(program).args(arguments.split(' ')).current_dir(room.path(".")).output() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("this machine lacks {program}: not tested");
+            None
+        }
+        output => {
+            let output = output.unwrap();
+            assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+            Some(String::from_utf8(output.stdout).unwrap())
+        }
+    }
+}
+
+/// Columns and categories are found by name; the last row has a category that is unknown and a number that is missing.
+const C: &str = r#"
+#include <stdio.h>
+#include <string.h>
+#include "2-flats.h"
+int main(void)
+{
+    static const double rooms[4] = {1.0, 7.0, 12.0, NAN};
+    static const char *const kinds[4] = {"a", "b", "c", "none"};
+    for (int i = 0; i < 4; i++) {
+        double input[MODEL_2_FLATS_INPUTS];
+        float output[MODEL_2_FLATS_OUTPUTS];
+        for (size_t column = 0; column < MODEL_2_FLATS_INPUTS; column++) {
+            int is_kind = strcmp(model_2_flats_columns[column], "kind") == 0;
+            input[column] = is_kind ? model_2_flats_code(column, kinds[i]) : rooms[i];
+        }
+        model_2_flats_predict(input, output);
+        printf("%.9g\n", output[0]);
+    }
+    return 0;
+}
+"#;
+const RUST: &str = r#"
+mod flats;
+fn main() {
+    for (rooms, kind) in [(1.0, "a"), (7.0, "b"), (12.0, "c"), (f64::NAN, "none")] {
+        let mut input = [rooms; flats::INPUTS];
+        let column = flats::COLUMNS.iter().position(|name| *name == "kind").unwrap();
+        input[column] = flats::code(column, kind);
+        println!("{}", flats::predict(&input)[0]);
+    }
+}
+"#;
+
+#[test]
+fn source_code_predicts_a_table() {
+    let room = Room::new();
+    let rows: String =
+        (0..60).map(|i| format!("{},{},{}\n", i * 7 % 13, ["a", "b", "c"][i % 3], i * 7 % 13 * 2)).collect();
+    room.write("flats.csv", format!("rooms,kind,price\n{rows}"));
+    room.train("flats.csv --target price --epochs 3 --out flats");
+    room.write("new.csv", "rooms,kind\n1,a\n7,b\n12,c\n,none\n");
+    let expected = numbers(&room.schuss("predict flats new.csv").ok().stdout);
+    let check = |output: String| {
+        let got: Vec<f64> = output.lines().map(|line| line.parse().unwrap()).collect();
+        assert_eq!(got.len(), 4);
+        for (expected, got) in expected.iter().zip(&got) {
+            assert!((expected - got).abs() <= 1e-6 * expected.abs(), "{expected} {got}");
+        }
+    };
+    for (file, language) in [("2-flats.h", "c"), ("flats.rs", "rust")] {
+        let said = room.schuss(&format!("export flats --to {language} -o {file}")).ok().stdout;
+        let bytes = room.read(file).len();
+        let parts = ["bytes of constants", "bytes of stack", &format!("a file of {bytes} bytes")];
+        assert!(said.starts_with(file) && parts.iter().all(|part| said.contains(part)), "{said}");
+    }
+    room.write("main.c", C);
+    if run(&room, "gcc", "-std=c99 -Wall -Wextra -Werror -pedantic -O2 main.c -o main_c -lm").is_some() {
+        check(run(&room, "./main_c", "").unwrap());
+    }
+    room.write("main.rs", RUST);
+    run(&room, "rustc", "--edition 2021 -D warnings -o main_rust main.rs").expect("tests have a compiler");
+    check(run(&room, "./main_rust", "").unwrap());
 }
 
 /// Fails with this code and message, and leaves no file.

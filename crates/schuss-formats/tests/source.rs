@@ -166,6 +166,11 @@ fn c_gives_what_models_predict() {
     if run(&folder, "gcc", &arguments).is_some() {
         check("C", &cases, &run(&folder, "./main", &[]).unwrap().stdout);
     }
+    // With fused multiplication where the processor has it, which compilers otherwise use as they like.
+    let arguments = ["-O2", "-march=native", "main.c", "-o", "native", "-lm"];
+    if cfg!(target_arch = "x86_64") && run(&folder, "gcc", &arguments).is_some() {
+        check("C for this processor", &cases, &run(&folder, "./native", &[]).unwrap().stdout);
+    }
     run(&folder, "g++", &[&CPP[..], &["-x", "c++", "main.c"]].concat());
 }
 

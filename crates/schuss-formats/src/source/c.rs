@@ -10,6 +10,66 @@ use crate::{ColumnKind, Feature, Formula, Input, Operation, Output, Program};
 /// What a string of standard C holds.
 const LONGEST: usize = 4095;
 
+/// The header around what differs.
+const FRAME: &str = r#"/*
+ * NAME: a neural network, as schuss VERSION wrote it. C99 or C++17, header only; nothing is allocated, and every
+ * function may be called by several threads at once.
+ *
+ * Input: INPUT_IS.
+ * Output: OUTPUT_IS.
+ */
+#ifndef UPPER_H
+#define UPPER_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Products and sums are to be rounded as they are written. */
+#ifdef __FAST_MATH__
+#error "compile NAME without -ffast-math"
+#endif
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(_MSC_VER)
+#pragma fp_contract(off)
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#define UPPER_INPUTS INPUT_COUNT
+#define UPPER_OUTPUTS OUTPUT_COUNT
+
+STRINGS
+TABLES
+HELPERS
+
+/* Values between input and output. */
+struct NAME_scratch {
+BUFFERS};
+
+/* The prediction for an input, with memory for the values in between. */
+static inline void NAME_predict_with(
+    struct NAME_scratch *scratch, const NUMBER input[UPPER_INPUTS], float output[UPPER_OUTPUTS])
+{
+BODY    for (size_t i = 0; i < UPPER_OUTPUTS; i++) output[i] = scratch->value_LAST[i];
+}
+
+/* The prediction for an input. Takes sizeof(struct NAME_scratch) bytes of the stack. */
+static inline void NAME_predict(const NUMBER input[UPPER_INPUTS], float output[UPPER_OUTPUTS])
+{
+    struct NAME_scratch scratch;
+    NAME_predict_with(&scratch, input, output);
+}
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC pop_options
+#endif
+
+#endif
+"#;
+
 /// The model as one header of C99, which is C++17, too; it needs nothing but `<math.h>`, `<stddef.h>` and `<stdint.h>`, and
 /// allocates nothing.
 ///
@@ -26,7 +86,8 @@ const LONGEST: usize = 4095;
 /// Constants are hexadecimal, so that none is rounded. Sums begin with the bias and go in the order of the inputs, as those of
 /// [`Model::predict`] do; each product is added with one rounding, by `fmaf` where the processor has it (`FP_FAST_FMAF`), else
 /// in double precision. exp, tanh and cos are those of training. So the outputs are those of the model to 1e-6 of the
-/// largest of the row. It is to be compiled without `-ffast-math`.
+/// largest of the row. It is not to be compiled with
+/// `-ffast-math`.
 ///
 /// # Errors
 /// See [`Program::new`]. A name of a column, category or class that C's strings cannot hold: with a null character, or of more
@@ -35,10 +96,8 @@ pub fn to_c<T: Real>(model: &Model<T>, name: &str) -> Result<Source> {
     let program = program(model)?;
     let steps = Steps::new(&program);
     let name = identifier(name);
-    let upper = name.to_uppercase();
     let mut writer = Writer::default();
     steps.steps.iter().enumerate().for_each(|(i, step)| writer.step(&steps, step, i + 1));
-    let [inputs, outputs] = [program.inputs(), program.outputs()];
     let (number, what) = match &program.input {
         Input::Features { shape } => ("float", what_is_of(shape)),
         Input::Table(_) => ("double", ROW.into()),
@@ -47,39 +106,25 @@ pub fn to_c<T: Real>(model: &Model<T>, name: &str) -> Result<Source> {
     if helpers.contains("NAME_normals") {
         writer.doubles("normals", NumberScaling::normals().iter().copied());
     }
-    let buffers: String = steps.buffers.iter().enumerate().skip(1).fold(String::new(), |mut all, (i, columns)| {
-        let _ = writeln!(all, "    float value_{i}[{columns}];");
-        all
-    });
-    let result = what_comes_out(&program.output);
-    let names = names(&program, &name, &upper)?;
-    let code = format!(
-        "{tables}\n{helpers}\n\n\
-         /* Values between input and output. */\nstruct NAME_scratch {{\n{buffers}}};\n\n\
-         /* The prediction for an input, with memory for the values in between. */\n\
-         static inline void NAME_predict_with(\n{indent}struct NAME_scratch *scratch, \
-         const {number} input[UPPER_INPUTS], float output[UPPER_OUTPUTS])\n{{\n{body}\
-         {indent}for (size_t i = 0; i < UPPER_OUTPUTS; i++) output[i] = scratch->value_{last}[i];\n}}\n\n\
-         /* The prediction for an input. Takes sizeof(struct NAME_scratch) bytes of the stack. */\n\
-         static inline void NAME_predict(const {number} input[UPPER_INPUTS], float output[UPPER_OUTPUTS])\n{{\n\
-         {indent}struct NAME_scratch scratch;\n{indent}NAME_predict_with(&scratch, input, output);\n}}\n",
-        tables = writer.tables,
-        last = steps.last,
-        body = writer.body,
-        indent = "    ",
-    );
-    let code = code.replace("NAME_KNOTS", &NumberScaling::normals().len().to_string());
-    let code = code.replace("NAME", &name).replace("UPPER", &upper);
-    let text = format!(
-        "/*\n * {name}: a neural network, as schuss {version} wrote it. C99 or C++17, header only; nothing is allocated, and every\n\
-         \x20* function may be called by several threads at once. Not to be compiled with -ffast-math.\n *\n\
-         \x20* Input: {what}.\n * Output: {result}.\n */\n\
-         #ifndef {upper}_H\n#define {upper}_H\n\n\
-         #include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n\n\
-         #ifdef __FAST_MATH__\n#error \"-ffast-math changes what NaN and rounding mean: compile {name} without it\"\n#endif\n\n\
-         #define {upper}_INPUTS {inputs}\n#define {upper}_OUTPUTS {outputs}\n\n{names}{code}\n#endif\n",
-        version = env!("CARGO_PKG_VERSION"),
-    );
+    let buffers = (1..).zip(&steps.buffers[1..]).map(|(i, columns)| format!("    float value_{i}[{columns}];\n"));
+    let frame = FRAME
+        .replace("VERSION", env!("CARGO_PKG_VERSION"))
+        .replace("INPUT_IS", &what)
+        .replace("OUTPUT_IS", what_comes_out(&program.output))
+        .replace("INPUT_COUNT", &program.inputs().to_string())
+        .replace("OUTPUT_COUNT", &program.outputs().to_string())
+        .replace("NUMBER", number)
+        .replace("BUFFERS", &buffers.collect::<String>())
+        .replace("LAST", &steps.last.to_string())
+        .replace("BODY", &writer.body)
+        .replace("HELPERS", &helpers)
+        .replace("KNOTS", &NumberScaling::normals().len().to_string())
+        .replace("TABLES", &writer.tables);
+    let frame = frame.split_once("STRINGS\n").unwrap_or_default();
+    let upper = name.to_uppercase();
+    let [before, after] = [frame.0, frame.1].map(|part| part.replace("NAME", &name).replace("UPPER", &upper));
+    // What other people named things is put in last: nothing in it is replaced.
+    let text = [before, names(&program, &name, &upper)?, after].concat();
     Ok(Source { text, constants: writer.bytes, scratch: steps.scratch() })
 }
 

@@ -309,12 +309,12 @@ static inline size_t NAME_count(const double *numbers, size_t count, double x, i
 /* The normal quantile of a number by its knots. */
 static inline float NAME_quantile(double x, const double *knots)
 {
-    const size_t below = NAME_count(knots, NAME_KNOTS, x, 0), not_above = NAME_count(knots, NAME_KNOTS, x, 1);
+    const size_t below = NAME_count(knots, KNOTS, x, 0), not_above = NAME_count(knots, KNOTS, x, 1);
     double part;
     if (x != x) return 0.0f;
     if (below < not_above) return (float)(0.5 * (NAME_normals[below] + NAME_normals[not_above - 1]));
     if (below == 0) return (float)NAME_normals[0];
-    if (below == NAME_KNOTS) return (float)NAME_normals[NAME_KNOTS - 1];
+    if (below == KNOTS) return (float)NAME_normals[KNOTS - 1];
     part = (0.5 * x - 0.5 * knots[below - 1]) / (0.5 * knots[below] - 0.5 * knots[below - 1]);
     return (float)(NAME_normals[below - 1] + part * (NAME_normals[below] - NAME_normals[below - 1]));
 }
