@@ -213,7 +213,7 @@ fn rust_gives_what_models_predict() {
 
 /// A block of code of the documentation.
 fn documented(language: &str) -> String {
-    let page = fs::read_to_string("../../docs/formats-c-rust.md").unwrap();
+    let page = fs::read_to_string("../../docs/formats.md").unwrap();
     let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap();
     rest.split_once("```").unwrap().0.into()
 }

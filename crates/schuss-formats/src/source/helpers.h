@@ -169,9 +169,9 @@ static inline void NAME_affine(const float *x, size_t inputs, const float *weigh
 {
     for (size_t j = 0; j < outputs; j++) y[j] = bias[j];
     for (size_t i = 0; i < inputs; i++) {
-        const float *row = weight + i * outputs;
-        if (x[i] == 0.0f) continue;
-        for (size_t j = 0; j < outputs; j++) y[j] = NAME_fused(x[i], row[j], y[j]);
+        const float *row = weight + i * outputs, number = x[i];
+        if (number == 0.0f) continue;
+        for (size_t j = 0; j < outputs; j++) y[j] = NAME_fused(number, row[j], y[j]);
     }
 }
 
