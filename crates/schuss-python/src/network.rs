@@ -11,9 +11,10 @@ use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayDyn, PyReadonlyArra
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use schuss::{
-    Error, Features, Metrics, Model, ModelFile, OptimizerState, Precision, Predictor, Real, Scaling, Scores, Task,
-    Threads, Workspace, weights_sha256,
+    Activation, Error, Features, Metrics, Model, ModelFile, OptimizerState, Precision, Predictor, Real, Scaling,
+    Scores, Task, Threads, Workspace, weights_sha256,
 };
+use schuss_formats::{Foreign, Unsaid};
 
 use crate::data::{Part, Rows};
 use crate::describe::{Description, classes};
@@ -291,6 +292,11 @@ fn is_single(dtype: &str) -> Result<bool> {
     }
 }
 
+/// The function of this name; probabilities as others have them are not smoothed.
+fn function(name: Option<&str>) -> Result<Option<Activation>> {
+    Ok(name.map(Activation::from_name).transpose()?.map(|function| function.with_epsilon(0.0)))
+}
+
 #[pymethods]
 impl Network {
     #[new]
@@ -310,6 +316,43 @@ impl Network {
     #[staticmethod]
     fn from_bytes(bytes: &[u8], dtype: Option<&str>) -> Result<Self> {
         Self::of_file(&ModelFile::from_bytes(bytes)?, dtype)
+    }
+
+    /// A network that others made, and what was taken for granted of it.
+    #[staticmethod]
+    fn read_foreign(path: PathBuf, activation: Option<&str>, last: Option<&str>) -> Result<(Self, Vec<String>)> {
+        let unsaid = Unsaid { activation: function(activation)?, last: function(last)? };
+        let foreign = Foreign::read(&path, unsaid)?;
+        Ok((Self::of_file(&ModelFile::from_bytes(&foreign.to_bytes()?)?, None)?, foreign.notes))
+    }
+
+    /// Of layers (kind, arrays, number) that Python read.
+    #[staticmethod]
+    fn of_layers(layers: Vec<(String, Vec<PyReadonlyArray1<f64>>, f64)>, last: Option<&str>) -> Result<Self> {
+        let mut grown = schuss_formats::Layers::default();
+        for (i, (kind, arrays, number)) in layers.iter().enumerate() {
+            let arrays = arrays.iter().map(PyReadonlyArray1::as_slice).collect::<std::result::Result<Vec<_>, _>>();
+            let outcome = grown.add(kind, &arrays.map_err(PyErr::from)?, *number);
+            outcome.map_err(|problem| Error::value(format!("layer {i} (counted from 0)"), "one that fits", problem))?;
+        }
+        let model = grown.model(function(last)?, None);
+        let model = model.map_err(|problem| Error::value("network", "a dense one", problem))?;
+        Self::of_file(&ModelFile::from_bytes(&model.to_bytes())?, Some("float32"))
+    }
+
+    fn export(&self, py: Python, path: PathBuf, to: &str) -> Result<()> {
+        with!(self, shared => {
+            let model = shared.model();
+            py.detach(|| {
+                let bytes = match to {
+                    "onnx" => schuss_formats::to_onnx(&model)?,
+                    "torch" => schuss_formats::to_torch(&model)?,
+                    "npz" => schuss_formats::to_npz(&model),
+                    other => return Err(Error::value("to", "'onnx', 'torch' or 'npz'", other).into()),
+                };
+                Ok(schuss::write_atomically(&path, &bytes)?)
+            })
+        })
     }
 
     fn save(&self, py: Python, path: PathBuf) -> Result<()> {

@@ -30,11 +30,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Real, Result, Threads};
 
-/// Slope of the leaky ReLU below zero.
-const LEAKY_SLOPE: f64 = 0.01;
-/// λ and α of SELU.
-const SELU: [f64; 2] = [1.050_700_987_355_480_5, 1.673_263_242_354_377_2];
-
 /// The function after a layer's linear map.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -69,6 +64,10 @@ pub enum Activation {
 impl Activation {
     /// The smoothing of softmax unless another is asked for.
     pub const DEFAULT_EPSILON: f64 = 1e-8;
+    /// Slope of the leaky ReLU below zero.
+    pub const LEAKY_SLOPE: f64 = 0.01;
+    /// λ and α of SELU.
+    pub const SELU: [f64; 2] = [1.050_700_987_355_480_5, 1.673_263_242_354_377_2];
 
     /// Every activation, softmax with [`Activation::DEFAULT_EPSILON`].
     pub const ALL: [Self; 11] = [
@@ -178,9 +177,9 @@ impl Activation {
             ),
             Self::LeakyRelu => to_do.call(
                 #[inline(always)]
-                |z| if z < T::ZERO { T::from_f64(LEAKY_SLOPE) * z } else { z },
+                |z| if z < T::ZERO { T::from_f64(Self::LEAKY_SLOPE) * z } else { z },
                 #[inline(always)]
-                |d, _, a| if a > T::ZERO { d } else { T::from_f64(LEAKY_SLOPE) * d },
+                |d, _, a| if a > T::ZERO { d } else { T::from_f64(Self::LEAKY_SLOPE) * d },
             ),
             Self::Sigmoid => to_do.call(
                 #[inline(always)]
@@ -203,13 +202,13 @@ impl Activation {
             Self::Selu => to_do.call(
                 #[inline(always)]
                 |z| {
-                    let [scale, scaled_alpha] = [SELU[0], SELU[0] * SELU[1]].map(T::from_f64);
+                    let [scale, scaled_alpha] = [Self::SELU[0], Self::SELU[0] * Self::SELU[1]].map(T::from_f64);
                     let negative = scaled_alpha * ((if z < T::ZERO { z } else { T::ZERO }).exp() - T::ONE);
                     if z > T::ZERO { scale * z } else { negative }
                 },
                 #[inline(always)]
                 |d, _, a| {
-                    let [scale, scaled_alpha] = [SELU[0], SELU[0] * SELU[1]].map(T::from_f64);
+                    let [scale, scaled_alpha] = [Self::SELU[0], Self::SELU[0] * Self::SELU[1]].map(T::from_f64);
                     d * (if a > T::ZERO { scale } else { a + scaled_alpha })
                 },
             ),

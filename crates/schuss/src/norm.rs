@@ -37,8 +37,6 @@ pub struct Norm {
     pub activation: Activation,
 }
 
-/// ε
-const EPSILON: f64 = 1e-5;
 /// How far running statistics move at a step.
 const MOMENTUM: f64 = 0.1;
 
@@ -51,6 +49,9 @@ pub(crate) struct Kept<'m, T> {
 }
 
 impl Norm {
+    /// ε
+    pub const EPSILON: f64 = 1e-5;
+
     /// Columns of [`Kept::normalized`].
     pub(crate) fn kept_columns(&self) -> usize {
         self.features + usize::from(self.kind == NormKind::Layer)
@@ -93,7 +94,7 @@ impl Norm {
                     let count = T::from_f64(n as f64);
                     let mean = sum_of(x, x, |x, _| x) / count;
                     let variance = sum_of(x, x, |x, _| (x - mean) * (x - mean)) / count;
-                    inverse[0] = T::ONE / (variance + T::from_f64(EPSILON)).sqrt();
+                    inverse[0] = T::ONE / (variance + T::from_f64(Self::EPSILON)).sqrt();
                     x_hat.iter_mut().zip(x).for_each(|(x_hat, &x)| *x_hat = (x - mean) * inverse[0]);
                     affine(x_hat, parameters, is_relu, a);
                 },
@@ -113,7 +114,7 @@ impl Norm {
                     sum_rows_of(threads, inputs, [], [variance], |[x, mean]| ([], [(x - mean) * (x - mean)]));
                     variance.iter_mut().for_each(|variance| *variance *= one_over_m);
                 }
-                let epsilon = T::from_f64(EPSILON);
+                let epsilon = T::from_f64(Self::EPSILON);
                 inverse.iter_mut().zip(&*variance).for_each(|(i, &v)| *i = T::ONE / (v + epsilon).sqrt());
                 let (mean, inverse) = (&*mean, &*inverse);
                 each_row(

@@ -5,7 +5,9 @@ mod check;
 mod compare;
 mod data;
 mod evaluate;
+mod export;
 mod find_rate;
+mod import;
 mod inspect;
 mod notebook;
 mod predict;
@@ -46,6 +48,10 @@ enum Command {
     Predict(predict::Arguments),
     /// Say what is in a model file
     Inspect(inspect::Arguments),
+    /// Write a model in another format
+    Export(export::Arguments),
+    /// Make a model of one that others made: ONNX, or PyTorch's weights in safetensors
+    Import(import::Arguments),
     /// Prove the gradients: central differences in double precision against backward
     Check(check::Arguments),
     /// Measure the speed of this machine and of training on it
@@ -72,6 +78,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Compare(arguments) => compare::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Data(command) => data::run(command),

@@ -2,17 +2,27 @@
 
 ``SchussClassifier`` and ``SchussRegressor`` are scikit-learn estimators with the parameters of ``MLPClassifier`` and
 ``MLPRegressor``. Below them, a ``Network`` is layers, a loss and a task, and a ``Trainer`` trains it; ``load`` and ``save``
-share model files with the command ``schuss``.
+share model files with the command ``schuss``; ``import_model`` reads networks of PyTorch, scikit-learn (ONNX) and Keras.
 """
 
 from importlib.metadata import version as _version
 
-from ._network import Network, load, save
+from ._network import Network, import_model, load, save
 from ._schuss import DivergedError
 from ._trainer import History, Trainer
 
 __version__ = _version("schuss")
-__all__ = ["DivergedError", "History", "Network", "SchussClassifier", "SchussRegressor", "Trainer", "load", "save"]
+__all__ = [
+    "DivergedError",
+    "History",
+    "Network",
+    "SchussClassifier",
+    "SchussRegressor",
+    "Trainer",
+    "import_model",
+    "load",
+    "save",
+]
 
 _ESTIMATORS = ("SchussClassifier", "SchussRegressor")
 

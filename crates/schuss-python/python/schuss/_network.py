@@ -1,5 +1,8 @@
 """The network below the estimators."""
 
+import pathlib
+import warnings
+
 import numpy as np
 
 from . import _arrays, _schuss
@@ -139,6 +142,31 @@ class Network:
             The file; it is whole or not there at all.
         """
         self._core.save(path)
+
+    def export(self, path, *, to=None):
+        """Write the network in another format.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; it is whole or not there at all.
+        to : {"onnx", "torch", "npz"}, optional
+            ONNX holds all of the model, from stored features to predictions, in single precision. ``torch`` are the weights of
+            an ``nn.Sequential`` of ``Linear`` layers in safetensors, ``npz`` all weights by name. By default as the name
+            ends: ``.onnx``, ``.safetensors``, ``.npz``.
+
+        Raises
+        ------
+        ValueError
+            The format is unknown, or cannot hold such a network.
+        """
+        if to is None:
+            suffix = pathlib.PurePath(path).suffix
+            formats = {".onnx": "onnx", ".safetensors": "torch", ".npz": "npz"}
+            if suffix not in formats:
+                raise ValueError(f"{path}: expected a name that ends in {', '.join(formats)}, or `to`")
+            to = formats[suffix]
+        self._core.export(path, to)
 
     def predict(self, x, *, threads=None):
         """Predictions for every row.
@@ -298,3 +326,38 @@ def load(path, *, dtype=None):
 def save(model, path):
     """Write a network, or that of a fitted estimator, as a model file: see :meth:`Network.save`."""
     getattr(model, "network_", model).save(path)
+
+
+def import_model(path, *, activation=None, final=None):
+    """Make a :class:`Network` of a dense network that others made.
+
+    Parameters
+    ----------
+    path : path-like
+        ONNX (of PyTorch's exporters, skl2onnx, ...), safetensors of a PyTorch ``nn.Sequential`` of ``Linear`` layers, or
+        Keras's ``.keras`` and ``.h5``, which need h5py.
+    activation : str, optional
+        Between the layers of PyTorch's weights, which do not say it: relu by default, with a warning.
+    final : str, optional
+        At the end where the file does not say it: softmax makes classes of logits, identity numbers. By default softmax for
+        PyTorch's weights, with a warning, and what the file ends in otherwise.
+
+    Returns
+    -------
+    network : Network
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    ValueError
+        It is no such file, or no network of dense layers; the message says which part is not.
+    """
+    if pathlib.PurePath(path).suffix in (".keras", ".h5", ".hdf5"):
+        from . import _keras
+
+        return Network._of(_schuss.Network.of_layers(_keras.read(path), final))
+    core, notes = _schuss.Network.read_foreign(path, activation, final)
+    for note in notes:
+        warnings.warn(f"{path}: {note}", stacklevel=2)
+    return Network._of(core)

@@ -217,10 +217,10 @@ mod tests {
         Array2::from_shape_fn((rows, columns), |_| stream.signed())
     }
 
-    fn importances(
+    fn importances<'d>(
         model: &Model<f64>,
-        x: &Array2<f64>,
-        y: Targets,
+        x: &'d Array2<f64>,
+        y: Targets<'d>,
         columns: &[Vec<usize>],
         threads: &Threads,
     ) -> Importances {

@@ -19,7 +19,8 @@ pub enum Cycle {
 impl Cycle {
     pub(super) const ALL: [Self; 3] = [Self::Day, Self::Week, Self::Year];
 
-    fn seconds(self) -> f64 {
+    /// How long it is.
+    pub fn seconds(self) -> f64 {
         match self {
             Self::Day => 86_400.0,
             Self::Week => 7.0 * 86_400.0,

@@ -110,8 +110,13 @@ impl NumberScaling {
         }
     }
 
+    /// What [`NumberScaling::Quantile`] has at its knots: Φ⁻¹ of the share that belongs to each, within ±3.
+    pub fn normals() -> &'static [f64] {
+        &*NORMALS
+    }
+
     /// The scaled number.
-    pub(super) fn scale(&self, x: f64) -> f64 {
+    pub fn scale(&self, x: f64) -> f64 {
         match self {
             Self::None => x,
             Self::Divide(divisor) => x / divisor,
