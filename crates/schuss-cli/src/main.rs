@@ -10,6 +10,7 @@ mod events;
 mod failure;
 mod meter;
 mod options;
+mod packs;
 mod plan;
 mod progress;
 mod recipe;

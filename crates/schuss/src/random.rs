@@ -24,6 +24,8 @@ pub(crate) enum Purpose {
     Leak = 8,
     /// Initial parameters that fit the data.
     FittedInit = 9,
+    /// The order of the blocks of a stream; the counter is the epoch.
+    Blocks = 10,
 }
 
 /// The numbers for `purpose` and `counter`.

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::events;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
+use crate::packs;
 use crate::plan::Plan;
 use crate::progress;
 use crate::report::{Findings, Subject, findings, judged, page};
@@ -98,7 +99,9 @@ pub fn prepare(options: Options) -> Result<(Plan, Data)> {
     let name = options.data.clone().ok_or_else(missing)?;
     let mut options = options;
     let (asked, mut reasons) = (options.names(), Vec::new());
-    let data = if tables::is_name_of_table(&name) {
+    let data = if packs::is_name_of_pack(&name) {
+        packs::open(&name, &mut options, &mut reasons)?
+    } else if tables::is_name_of_table(&name) {
         tables::open(&name, &mut options, &mut reasons)?
     } else {
         tables::check_no_table(&options, &name)?;
@@ -109,7 +112,7 @@ pub fn prepare(options: Options) -> Result<(Plan, Data)> {
     Ok((Plan::new(absolute(options, &name), asked, reasons, &data)?, data))
 }
 
-fn open_options(options: &Options) -> Result<OpenOptions> {
+pub fn open_options(options: &Options) -> Result<OpenOptions> {
     let image_size = options.image_size.as_deref().map(crate::values::picture_size).transpose();
     Ok(OpenOptions {
         data_dir: options.data_dir.clone(),
@@ -135,10 +138,11 @@ pub fn note_pictures(data: &Data) {
     }
 }
 
+/// Of the training rows, where validation data are needed and there are none.
+pub const USUAL: f64 = 0.1;
+
 /// The data with the validation part that is asked for; with the usual share where something is chosen by it.
-fn with_valid(data: Data, options: &Options, open: &OpenOptions) -> Result<Data> {
-    /// Of the training rows, where validation data are needed and there are none.
-    const USUAL: f64 = 0.1;
+pub fn with_valid(data: Data, options: &Options, open: &OpenOptions) -> Result<Data> {
     match (options.valid.as_deref(), data.valid.is_some()) {
         (Some(text), _) => match text.parse::<f64>() {
             Ok(0.0) => Ok(Data { valid: None, ..data }),
@@ -226,8 +230,10 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     let members = plan.members();
     let steps_of = |rows| settings.total_steps(rows);
     let total_steps = match members {
-        1 => steps_of(parts.train.rows()),
-        _ => (0..members).map(|member| steps_of(parts.train.rows() - data.folds.get(member).map_or(0, Vec::len))).sum(),
+        1 => steps_of(parts.train.total_rows()),
+        _ => (0..members)
+            .map(|member| steps_of(parts.train.total_rows() - data.folds.get(member).map_or(0, Vec::len)))
+            .sum(),
     };
     let mut reporter = Reporter::new(arguments.json, data, plan, &model, &threads, total_steps);
     reporter.go_on(before.train_seconds, &recorded);
@@ -337,7 +343,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                         }
                     }
                 }
-                Ok(None) => break Ok(run.finish()),
+                Ok(None) => break run.finish(),
                 Err(error) => break Err(error),
             }
         };

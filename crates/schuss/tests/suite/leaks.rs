@@ -21,14 +21,16 @@ fn noise(seed: u64, rows: usize, columns: usize) -> Array2<f64> {
     Array2::from_shape_simple_fn((rows, columns), || 2.0 * random() - 1.0)
 }
 
+/// The features with one class for all rows.
+fn of_class<'a>(features: Features<'a>, labels: &'static [u32]) -> Dataset<'a> {
+    Dataset::new(features, Targets::Classes { labels: &labels[..features.rows()], classes: 2 }).unwrap()
+}
+
 #[track_caller]
 fn check_shared(train: Features, test: Features, expected: usize) {
-    let classes = |of: fn(usize) -> u32, rows: usize| (0..rows).map(of).collect::<Vec<u32>>();
-    let dataset = |features, labels| Dataset::new(features, Targets::Classes { labels, classes: 2 }).unwrap();
-    let [zeros, of_test, ones] =
-        [classes(|_| 0, train.rows()), classes(|_| 0, test.rows()), classes(|_| 1, test.rows())];
-    assert_eq!(shared_rows(dataset(train, &zeros), dataset(test, &of_test)), expected);
-    assert_eq!(shared_rows(dataset(train, &zeros), dataset(test, &ones)), 0, "of another class");
+    let [zeros, ones]: [&[u32]; 2] = [&[0; 1000], &[1; 1000]];
+    assert_eq!(shared_rows(of_class(train, zeros), of_class(test, zeros)), expected);
+    assert_eq!(shared_rows(of_class(train, zeros), of_class(test, ones)), 0, "of another class");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 use schuss::metrics::{
     self, Average, Bootstrap, Confusion, Interval, average_precision, macro_one_vs_rest, paired_shares,
     precision_recall_curve, roc_auc, roc_curve, thin, wilson,
