@@ -333,7 +333,7 @@ fn rows_in_their_order_train_as_memory_does_however_they_are_cut() {
     let folder = TempDir::new().unwrap();
     let in_memory = examples(3000, 5);
     let expected = train(&in_memory, &settings(Order::Sequential), 1, None).0;
-    for window_bytes in [1, 3000, 20_000] {
+    for window_bytes in [1600, 3000, 20_000] {
         let streamed = packed(&in_memory, &folder, window_bytes);
         assert!(train(&streamed, &settings(Order::Sequential), 1, None).0 == expected, "{window_bytes} bytes");
     }

@@ -134,7 +134,7 @@ pub fn pack_tables(
     let schema = found.fit(&mut set, &how.encoder, first)?;
     drop(found);
 
-    let needed = Needed::new(&schema, &set, &roles, &read_types);
+    let mut needed = Needed::new(&schema, &set, &roles, &read_types);
     let about = Packed {
         name: set.name.clone(),
         image_shape: None,
@@ -164,7 +164,10 @@ pub fn pack_tables(
             read_pieces(path, &of_needed, is_windows_1252, piece_rows, &mut |piece| {
                 rows += piece.rows();
                 on_rows("writing", rows);
-                without += needed.write(piece, &schema, &mut set, &mut writer, |_| Some(part))?;
+                let (left_out, unknown) = needed.write(piece, &schema, &mut set, &mut writer, |_| Some(part))?;
+                without += left_out;
+                // Not of rows that are held out: whole groups of them are meant to be unknown.
+                needed.note(unknown);
                 Ok(())
             })?;
             if without > 0 {
@@ -466,7 +469,7 @@ impl FoundColumn {
 /// The columns that are read to be written, and the categories among them that no training row has.
 struct Needed {
     columns: Vec<ColumnSchema>,
-    unknown: std::cell::RefCell<BTreeMap<String, (BTreeSet<String>, usize)>>,
+    unknown: BTreeMap<String, (BTreeSet<String>, usize)>,
 }
 
 impl Needed {
@@ -478,10 +481,11 @@ impl Needed {
         };
         columns.push(ColumnSchema { name: set.target.name.clone(), kind: target });
         columns.extend(roles.weight.iter().map(|name| ColumnSchema { name: name.clone(), kind: ColumnKind::Number }));
-        Self { columns, unknown: Default::default() }
+        Self { columns, unknown: BTreeMap::new() }
     }
 
-    /// Writes the rows of a piece that have a target, those of the first tables to their parts; how many have none.
+    /// Writes the rows of a piece that have a target to their parts; how many have none, and the categories that no training
+    /// row has.
     fn write<W: std::io::Write>(
         &self,
         piece: Table,
@@ -489,26 +493,19 @@ impl Needed {
         set: &mut TableSet,
         writer: &mut PackWriter<W>,
         part: impl Fn(usize) -> Option<Part>,
-    ) -> Result<usize> {
+    ) -> Result<(usize, Vec<Unknown>)> {
         let path = piece.path.clone();
         let (table, unknown) = conform(piece, &self.columns)?;
         let target = &table.column(&set.target.name)?.values;
-        for Unknown { column, names, rows } in unknown {
-            if column == set.target.name {
-                return Err(unknown_classes(&path, &set.target, &names));
-            }
-            let mut all = self.unknown.borrow_mut();
-            let (of_column, count) = all.entry(column).or_default();
-            // As many as a message shows.
-            of_column.extend(names.into_iter().take(50));
-            *count += rows;
+        if let Some(classes) = unknown.iter().find(|unknown| unknown.column == set.target.name) {
+            return Err(unknown_classes(&path, &set.target, &classes.names));
         }
         let rows: Vec<usize> = (0..table.rows()).filter(|&row| !target.is_missing(row)).collect();
         let without = table.rows() - rows.len();
         let parts: Vec<Option<Part>> = rows.iter().map(|&row| part(row)).collect();
         let table = if without == 0 { table } else { table.select(&rows) };
         if rows.is_empty() {
-            return Ok(without);
+            return Ok((without, unknown));
         }
         let features = &table.columns[..schema.columns.len()];
         let values: Vec<Values> = features.iter().map(|column| column.values.view()).collect();
@@ -530,11 +527,21 @@ impl Needed {
             weights: set.weights(&table)?,
         };
         writer.push(window.dataset(), |row| parts[row])?;
-        Ok(without)
+        Ok((without, unknown))
+    }
+
+    fn note(&mut self, unknown: Vec<Unknown>) {
+        for Unknown { column, names, rows } in unknown {
+            let (of_column, count) = self.unknown.entry(column).or_default();
+            // As many as a message shows.
+            of_column.extend(names.into_iter().take(50));
+            *count += rows;
+        }
     }
 
     fn unknown(self) -> impl Iterator<Item = String> {
-        let unknown = self.unknown.into_inner().into_iter();
-        unknown.map(|(column, (names, rows))| Unknown { column, names: names.into_iter().collect(), rows }.to_string())
+        self.unknown
+            .into_iter()
+            .map(|(column, (names, rows))| Unknown { column, names: names.into_iter().collect(), rows }.to_string())
     }
 }
