@@ -73,6 +73,9 @@ pub fn constant_name(task: Task, loss: Loss) -> (&'static str, &'static str) {
 /// The linear model that `schuss train --hidden none` makes of the same data, of numbers with the same loss, the rest of its
 /// settings chosen to fit them.
 fn linear<T: Real>(data: &Data, task: Task, loss: Loss, options: &Options, threads: &Threads) -> Result<Model<T>> {
+    // Of rows that are not in memory, their sample is learnt from.
+    let sample = data.train.stream.as_ref().map(|_| data.sample());
+    let data = sample.as_ref().unwrap_or(data);
     // The inputs of a table need one that can embed them.
     let rows = data.train.targets.view().rows().max(1);
     let of_table = |value: &str| data.schema.as_ref().map(|_| value.to_string());

@@ -12,6 +12,7 @@ mod folds;
 mod importance;
 mod meter;
 mod options;
+mod packs;
 mod plan;
 mod progress;
 mod recipe;

@@ -20,8 +20,8 @@ use crate::values::{
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Options {
-    /// digits, mnist, fashion-mnist, a table (CSV, Parquet, Arrow), an NPZ file, a folder of IDX files, or a folder with a
-    /// folder of pictures a class
+    /// digits, mnist, fashion-mnist, a table (CSV, Parquet, Arrow), what `data pack` wrote, an NPZ file, a folder of IDX files,
+    /// or a folder with a folder of pictures a class
     #[arg(value_name = "DATA")]
     pub data: Option<String>,
 

@@ -5,7 +5,7 @@ use schuss::{
     NormKind, OnDivergence, Optimizer, Order, Pace, Precision, Products, Real, RealMlp, Scaling, Schedule, Schema,
     Settings, Targets, Task, Threads, WarmUp,
 };
-use schuss_data::Data;
+use schuss_data::{Data, Examples};
 
 use crate::failure::{Failure, Result};
 use crate::options::Options;
@@ -67,11 +67,12 @@ impl Plan {
             schema: data.schema.clone(),
             options,
         };
-        plan.choose_real_mlp(features.rows())?;
-        plan.choose_network(features)?;
-        plan.choose_training(features.rows())?;
+        let rows = data.train.total_rows();
+        plan.choose_real_mlp(rows)?;
+        plan.choose_network(features, rows)?;
+        plan.choose_training(rows)?;
         if data.valid_is_split {
-            let rows = data.valid.as_ref().map_or(0, |valid| valid.targets.view().rows());
+            let rows = data.valid.as_ref().map_or(0, Examples::total_rows);
             plan.reasons.push(format!("{rows} rows of the training data held out for validation"));
         }
         Ok(plan)
@@ -154,7 +155,7 @@ impl Plan {
     }
 
     /// Sizes, activations, loss, scaling: from the model file, else to fit the data.
-    fn choose_network(&mut self, features: Features) -> Result<()> {
+    fn choose_network(&mut self, features: Features, rows: usize) -> Result<()> {
         let (task, options) = (self.task, &mut self.options);
         let from = self.file.as_ref().map(ModelFile::model::<f64>);
         if let (Some(model), Some(path)) = (&from, &options.from) {
@@ -179,8 +180,8 @@ impl Plan {
         let with_metadata = from.filter(|_| self.file.as_ref().is_some_and(|file| file.has_metadata));
 
         options.hidden.get_or_insert_with(|| {
-            let hidden = default_hidden(features.rows());
-            self.reasons.push(format!("hidden sizes {hidden}: for {} rows", features.rows()));
+            let hidden = default_hidden(rows);
+            self.reasons.push(format!("hidden sizes {hidden}: for {rows} rows"));
             hidden
         });
         // What ends the network comes from the model, unless it gets a new end.
@@ -445,7 +446,7 @@ impl Plan {
             Model { scaling, target_scaling, example_shape, class_names, schema, ..Model::new(network, loss, task) };
         model.check(train).map_err(Failure::usage)?;
         if let Some(real_mlp) = real_mlp {
-            model.output_range = if task == Task::Regression { train.targets().range() } else { Vec::new() };
+            model.output_range = if task == Task::Regression { train.target_range() } else { Vec::new() };
             if self.file.is_none() && options.init.is_none() {
                 real_mlp.init(&mut model, train.features(), chosen(&options.seed), threads).map_err(Failure::usage)?;
             }
@@ -473,7 +474,7 @@ impl Plan {
             _ if self.schema.is_some() => Scaling::None,
             ("none", _) => Scaling::None,
             ("standard", Some(Model { scaling: scaling @ Scaling::Standard { .. }, .. })) => scaling.clone(),
-            ("standard", _) => Scaling::standard(train.features()),
+            ("standard", _) => train.standard_features(),
             (divisor, _) => Scaling::Divide(divisor.parse().expect("checked by the parser")),
         };
         let targets = match (train.targets(), scale.as_str(), from) {
@@ -485,7 +486,7 @@ impl Plan {
             (Targets::Values(_), _, Some(model)) if model.task == Task::Regression && !is_new_head => {
                 model.target_scaling
             }
-            (Targets::Values(values), _, _) => Scaling::standard(Features::F64(values)),
+            (Targets::Values(_), _, _) => train.standard_targets(),
         };
         (features, targets)
     }
@@ -558,7 +559,7 @@ impl Plan {
     /// What each class counts.
     fn class_weights(&self, train: Dataset) -> Result<Vec<f64>> {
         let text = chosen(&self.options.class_weights);
-        let Targets::Classes { labels, classes } = train.targets() else {
+        let Targets::Classes { classes, .. } = train.targets() else {
             return match text.as_str() {
                 "none" => Ok(Vec::new()),
                 _ => Err(Failure::Usage("--class-weights needs classes; these targets are numbers".into())),
@@ -567,9 +568,8 @@ impl Plan {
         match text.as_str() {
             "none" => Ok(Vec::new()),
             "balanced" => {
-                let mut counts = vec![0usize; classes];
-                labels.iter().for_each(|&label| counts[label as usize] += 1);
-                Ok(counts.into_iter().map(|count| labels.len() as f64 / (classes * count.max(1)) as f64).collect())
+                let (rows, counts) = (train.total_rows(), train.class_counts());
+                Ok(counts.into_iter().map(|count| rows as f64 / (classes * count.max(1)) as f64).collect())
             }
             list => {
                 let weights: Vec<f64> = list.split(',').filter_map(|weight| weight.trim().parse().ok()).collect();

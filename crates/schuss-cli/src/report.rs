@@ -40,6 +40,8 @@ pub struct Findings<'d> {
     pub run: Run,
     /// Of the part that counts.
     pub part: &'static str,
+    /// What its rows are called.
+    pub row: String,
     pub measures: Vec<Measure>,
 }
 
@@ -60,10 +62,12 @@ pub fn findings<'d, T: Real>(subject: &Subject<'_, 'd, T>) -> Result<Findings<'d
     let evaluation = Evaluation::new(model, dataset, threads)?;
     let measures = evaluation.measures(threads);
     let held_out = [("test", &data.test), ("validation", &data.valid)].into_iter();
-    let held_out = held_out.filter_map(|(part, examples)| Some((format!("{part} row"), examples.as_ref()?)));
-    let held_out = held_out.map(|(row, examples)| Ok((row, examples.dataset()?))).collect::<Result<Vec<_>>>()?;
+    let held_out = held_out.filter_map(|(part, examples)| examples.as_ref().map(|examples| (part, examples)));
+    let held_out = held_out
+        .map(|(part, examples)| Ok((row_name(examples, part), examples.dataset()?)))
+        .collect::<Result<Vec<_>>>()?;
     let mut warnings: Vec<String> = problem.iter().cloned().chain(course(lines)).collect();
-    warnings.extend(doubts(&format!("{part} row"), dataset, model));
+    warnings.extend(doubts(&row_name(examples, part), dataset, model));
     warnings.extend(leak_warnings(data, &held_out)?);
     // Whoever has a deadline has no time for another model.
     let work = train.rows() * train.features().columns() * model.network.outputs();
@@ -115,7 +119,12 @@ pub fn findings<'d, T: Real>(subject: &Subject<'_, 'd, T>) -> Result<Findings<'d
         command: format!("schuss train --config {}", quoted(&config.display().to_string())),
         weights_sha256: model.weights_sha256(),
     };
-    Ok(Findings { evaluation, run, part, measures })
+    Ok(Findings { evaluation, run, part, row: row_name(examples, part), measures })
+}
+
+/// What one of the rows is called by which a model is judged.
+pub fn row_name(examples: &Examples, part: &str) -> String {
+    if examples.is_sample() { format!("sampled {part} row") } else { format!("{part} row") }
 }
 
 /// The metrics of the parts that the model is not judged by, without intervals; of many rows what the run measured of them,
@@ -219,10 +228,8 @@ pub fn doubts<T: Real>(row: &str, judged: Dataset, model: &Model<T>) -> Vec<Stri
 pub fn leak_warnings(data: &Data, others: &[(String, Dataset)]) -> Result<Vec<String>> {
     let train = data.train.dataset()?;
     let mut warnings = Vec::new();
-    if let Targets::Classes { labels, classes } = train.targets() {
-        let mut is_there = vec![false; classes];
-        labels.iter().for_each(|&label| is_there[label as usize] = true);
-        if let Some(class) = is_there.iter().position(|is_there| !is_there) {
+    if let Targets::Classes { .. } = train.targets() {
+        if let Some(class) = train.class_counts().iter().position(|rows| *rows == 0) {
             let name = data.class_names.as_ref().and_then(|names| names.get(class)).cloned();
             warnings.push(format!(
                 "No training row is of class {}, so it cannot be learned.",
@@ -230,13 +237,14 @@ pub fn leak_warnings(data: &Data, others: &[(String, Dataset)]) -> Result<Vec<St
             ));
         }
     }
+    let all = if data.train.is_sample() { "a sample of the training data" } else { "the training data" };
     for (row, dataset) in others {
         let shared = leaks::shared_rows(train, *dataset);
         if shared > 0 {
             let share = 100.0 * shared as f64 / dataset.rows() as f64;
             warnings.push(format!(
-                "{shared} of the {} ({share:.1} %) {} in the training data, too, value by value, with the same target: figures \
-                 of the {row}s may look better than they are.",
+                "{shared} of the {} ({share:.1} %) {} in {all}, too, value by value, with the same target: figures of the \
+                 {row}s may look better than they are.",
                 counted(dataset.rows(), row),
                 if shared == 1 { "stands" } else { "stand" }
             ));
@@ -291,7 +299,7 @@ fn summary<T: Real>(subject: &Subject<T>, part: &str, measures: &[Measure], base
     let Subject { data, model, lines, .. } = *subject;
     let network = &model.network;
     let sizes: Vec<_> = network.sizes().iter().map(usize::to_string).collect();
-    let rows = data.train.targets.view().rows();
+    let rows = data.train.total_rows();
     let examples = match model.example_shape[..] {
         [height, width] | [height, width, _] => format!("{} of {height} x {width} pixels", noun(rows, "picture")),
         _ => {
@@ -335,10 +343,12 @@ fn summary<T: Real>(subject: &Subject<T>, part: &str, measures: &[Measure], base
         sentences.push(format!("It took {steps} in {seconds:.2} s{share}{ended}."));
     }
     if let Some(main) = measures.first() {
-        let rows = judged(data).1.targets.view().rows();
+        let examples = judged(data).1;
+        let [rows, all] = [examples.targets.view().rows(), examples.total_rows()];
+        let sample = if all > rows { format!("a sample of {} of ", grouped(rows)) } else { String::new() };
         let seen = match part {
-            "training" => "the same rows that it learned from".into(),
-            _ => format!("{} {part} {}, which it did not learn from", grouped(rows), noun(rows, "row")),
+            "training" => format!("{sample}the same rows that it learned from"),
+            _ => format!("{sample}{} {part} {}, which it did not learn from", grouped(all), noun(all, "row")),
         };
         let mut sentence = format!("On {seen}, its {} is {}", main.name, amount(main));
         if let Some(baseline) = baselines.first() {
@@ -403,7 +413,7 @@ pub fn quoted(path: &str) -> String {
 
 fn facts<T: Real>(subject: &Subject<T>) -> Vec<(String, String)> {
     let Subject { data, model, options, .. } = *subject;
-    let rows = |examples: &Examples| grouped(examples.targets.view().rows());
+    let rows = |examples: &Examples| grouped(examples.total_rows());
     let part = |examples: &Option<Examples>, is_split: bool, name: &str| {
         let origin = if is_split { "split off" } else { "the data's own" };
         examples.as_ref().map(|examples| format!(", {} {name} ({origin})", rows(examples))).unwrap_or_default()

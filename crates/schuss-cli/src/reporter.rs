@@ -64,7 +64,7 @@ impl<'a> Reporter<'a> {
     ) -> Self {
         let is_bf16 = plan.options.precision.as_deref() == Some("bf16") && Products::bf16_available();
         let batch_size = plan.options.batch_size.unwrap_or(1) as u64;
-        let rows = data.train.targets.view().rows() as u64;
+        let rows = data.train.total_rows() as u64;
         let [per_epoch, epochs] =
             [rows.div_ceil(batch_size), plan.options.epochs.map_or(u64::MAX, |epochs| epochs as u64)];
         let examples = if steps == per_epoch.saturating_mul(epochs) {
@@ -109,7 +109,7 @@ impl<'a> Reporter<'a> {
     /// Says how the run begins; the event, with the names of the settings that were asked for.
     pub fn start<T: Real>(&self, model: &Model<T>) -> Value {
         let threads = self.threads;
-        let rows = |examples: &schuss_data::Examples| examples.targets.view().rows();
+        let rows = schuss_data::Examples::total_rows;
         let (train, test) = (rows(&self.data.train), self.data.test.as_ref().map(rows));
         let mut start = json!({
             "event": "start",
@@ -323,7 +323,7 @@ impl<'a> Reporter<'a> {
 /// How good the model is, beside what it is compared with.
 fn say_findings(findings: &Findings) {
     let seen = if findings.part == "training" { "learned from" } else { "not learned from" };
-    say!("{}, {seen}:", counted(findings.evaluation.rows(), &format!("{} row", findings.part)));
+    say!("{}, {seen}:", counted(findings.evaluation.rows(), &findings.row));
     for measure in findings.measures.iter().filter(|measure| MEASURES.contains(&measure.key)) {
         say!("  {:<18} {}", measure.name, amount(measure));
     }

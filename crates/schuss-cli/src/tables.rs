@@ -15,7 +15,7 @@ use crate::run_folder::model_in;
 use crate::values::list;
 
 /// The share of the training rows by which the best epoch is chosen.
-const VALID: f64 = 0.2;
+pub const VALID: f64 = 0.2;
 /// Networks of the usual ensemble.
 const MEMBERS: usize = 4;
 /// Columns of more categories are not spread over columns of 0 and 1, if nothing embeds them.
@@ -75,14 +75,7 @@ pub fn check_no_table(options: &Options, name: &str) -> Result<()> {
 /// them, with the reasons.
 pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>, folds: Option<Folds>) -> Result<Data> {
     let path = Path::new(name);
-    let split = match (&options.group, &options.split_by_time) {
-        (Some(column), _) => SplitBy::Group(column.clone()),
-        (None, Some(column)) => SplitBy::Time(column.clone()),
-        (None, None) => SplitBy::Rows,
-    };
-    let task = super::commands::data_task(options.task.as_deref());
-    let roles = Roles { target: options.target.clone(), task, weight: options.weight.clone(), split };
-    let mut set = TableSet::read(path, &table_options(options)?, &roles)?;
+    let mut set = TableSet::read(path, &table_options(options)?, &roles(options))?;
     if options.target.is_none() {
         reasons.push(format!("target {}: the last column", set.target.name));
         options.target = Some(set.target.name.clone());
@@ -95,7 +88,7 @@ pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>, folds:
     let is_timed = options.time.is_some() || options.pace.is_some();
     let usual = if preset == Preset::Td && !is_timed && options.from.is_none() { MEMBERS } else { 1 };
     let members = *options.bag.get_or_insert(usual);
-    let chooses = options.keep.as_deref() != Some("last") && preset != Preset::Plain || options.chooses_by_validation();
+    let chooses = chooses(options);
     set = match options.valid.as_deref().map(|valid| (valid, valid.parse::<f64>())) {
         Some((_, Ok(share))) if share > 0.0 => set.with_valid_split(share)?,
         Some((_, Ok(_))) => set,
@@ -120,15 +113,7 @@ pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>, folds:
             set.fit(&encoder(scale, preset))?
         }
     };
-    let coded = schema.columns.iter().find(|column| matches!(column.encoding, Encoding::Code { .. }));
-    if let (Preset::Plain, Some(column), None) = (preset, coded, &options.from) {
-        let count = column.category_names().map_or(0, <[String]>::len);
-        return Err(Failure::Usage(format!(
-            "column {:?}: {count} categories are too many for --preset plain, which embeds none and has a column for each of up \
-             to {MOST_ONE_HOT}; take --preset td or small, or --ignore the column",
-            column.name
-        )));
-    }
+    check_codes(&schema, options)?;
     let mut data = encoded(&set, &schema, options.precision.as_deref() == Some("f64"))?;
     set.notes.iter().for_each(|note| eprintln!("note: {note}"));
     if options.from.is_none() {
@@ -136,21 +121,57 @@ pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>, folds:
         data.schema = data.schema.map(|schema| Schema { fingerprint, ..schema });
     }
     let schema = data.schema.as_ref().map_or(&schema, |schema| schema);
+    reasons.push(columns_of(schema));
+    Ok(data)
+}
+
+/// What the columns of a table are for.
+pub fn roles(options: &Options) -> Roles {
+    let split = match (&options.group, &options.split_by_time) {
+        (Some(column), _) => SplitBy::Group(column.clone()),
+        (None, Some(column)) => SplitBy::Time(column.clone()),
+        (None, None) => SplitBy::Rows,
+    };
+    let task = super::commands::data_task(options.task.as_deref());
+    Roles { target: options.target.clone(), task, weight: options.weight.clone(), split }
+}
+
+/// Whether something of a run on a table is chosen by validation rows.
+pub fn chooses(options: &Options) -> bool {
+    options.keep.as_deref() != Some("last") && Preset::of(options) != Preset::Plain || options.chooses_by_validation()
+}
+
+/// Fails where a network cannot take the codes of categories.
+pub fn check_codes(schema: &Schema, options: &Options) -> Result<()> {
+    let coded = schema.columns.iter().find(|column| matches!(column.encoding, Encoding::Code { .. }));
+    if let (Preset::Plain, Some(column), None) = (Preset::of(options), coded, &options.from) {
+        let count = column.category_names().map_or(0, <[String]>::len);
+        return Err(Failure::Usage(format!(
+            "column {:?}: {count} categories are too many for --preset plain, which embeds none and has a column for each of up \
+             to {MOST_ONE_HOT}; take --preset td or small, or --ignore the column",
+            column.name
+        )));
+    }
+    Ok(())
+}
+
+/// How many columns of which kind there are.
+pub fn columns_of(schema: &Schema) -> String {
     let columns = [
         (schema.columns.iter().filter(|column| column.category_names().is_none()).count(), "of numbers or times"),
         (schema.columns.iter().filter(|column| column.category_names().is_some()).count(), "of categories"),
     ];
     let columns: Vec<String> =
         columns.iter().filter(|(count, _)| *count > 0).map(|(count, kind)| format!("{count} {kind}")).collect();
-    reasons.push(format!("columns: {}; {} inputs", columns.join(", "), schema.inputs()));
-    Ok(data)
+    format!("columns: {}; {} inputs", columns.join(", "), schema.inputs())
 }
 
 fn encoded(set: &TableSet, schema: &Schema, is_double: bool) -> Result<Data> {
     Ok(if is_double { set.examples::<f64>(schema)? } else { set.examples::<f32>(schema)? })
 }
 
-fn encoder(scale: &str, preset: Preset) -> Encoder {
+/// How a schema is fitted.
+pub fn encoder(scale: &str, preset: Preset) -> Encoder {
     let scale = match scale {
         "none" => NumberScale::None,
         "standard" => NumberScale::Standard,
@@ -162,7 +183,8 @@ fn encoder(scale: &str, preset: Preset) -> Encoder {
     Encoder { scale, most_one_hot: if preset == Preset::Plain { MOST_ONE_HOT } else { usual.most_one_hot } }
 }
 
-fn table_options(options: &Options) -> Result<TableOptions> {
+/// How a table is read.
+pub fn table_options(options: &Options) -> Result<TableOptions> {
     let delimiter = match options.delimiter.as_deref() {
         None => None,
         Some("tab" | "\\t") => Some(b'\t'),
@@ -194,7 +216,7 @@ pub fn types(text: &str) -> std::result::Result<BTreeMap<String, ColumnType>, St
 }
 
 /// The schema of a model for tables.
-fn schema_of<'f>(file: &'f ModelFile, name: &dyn std::fmt::Display) -> Result<&'f Schema> {
+pub fn schema_of<'f>(file: &'f ModelFile, name: &dyn std::fmt::Display) -> Result<&'f Schema> {
     file.schema().ok_or_else(|| {
         Failure::Failed(format!(
             "{name}: the model knows no columns: it was not trained on a table, and cannot take one"

@@ -25,7 +25,12 @@ pub fn digits() -> Data {
     let features = FeatureValues::U8(pixels.as_standard_layout().into_owned());
     Data {
         name: "digits".into(),
-        train: Examples { features, targets: TargetValues::Classes { labels, classes: 10 }, weights: None },
+        train: Examples {
+            features,
+            targets: TargetValues::Classes { labels, classes: 10 },
+            weights: None,
+            stream: None,
+        },
         test: None,
         test_is_split: false,
         valid: None,

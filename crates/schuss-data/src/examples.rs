@@ -1,13 +1,14 @@
 //! Examples that own their values.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ndarray::{Array1, Array2, Axis};
-use schuss::{Dataset, Features, Result, Schema, Targets};
+use schuss::{Dataset, Features, Result, Schema, Stream, Targets};
 
 use crate::error;
 use crate::split::Split;
-use crate::{Pictures, Table};
+use crate::{PackPart, Pictures, Table};
 
 /// Feature values, (examples, features), in the type in which they are kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,16 +116,29 @@ pub struct Examples {
     pub targets: TargetValues,
     /// What the examples count beside each other, if they do not all count the same: as many weights as examples.
     pub weights: Option<Vec<f64>>,
+    /// All rows, where these are a sample of those of a packed file.
+    pub stream: Option<Arc<PackPart>>,
 }
 
 impl Examples {
+    /// All rows, those of the packed file where these are a sample.
+    pub fn total_rows(&self) -> usize {
+        self.stream.as_ref().map_or_else(|| self.targets.view().rows(), |stream| stream.totals().rows)
+    }
+
+    /// Whether there are more rows than these.
+    pub fn is_sample(&self) -> bool {
+        self.total_rows() > self.targets.view().rows()
+    }
+
     /// The checked view that the core trains on.
     ///
     /// # Errors
     /// Those of [`Dataset::new`], such as a feature that is not finite, and of [`Dataset::with_weights`].
     pub fn dataset(&self) -> Result<Dataset<'_>> {
         let dataset = Dataset::new(self.features.view(), self.targets.view())?;
-        self.weights.as_deref().map_or(Ok(dataset), |weights| dataset.with_weights(weights))
+        let dataset = self.weights.as_deref().map_or(Ok(dataset), |weights| dataset.with_weights(weights))?;
+        Ok(self.stream.as_deref().map_or(dataset, |stream| dataset.sample_of(stream)))
     }
 
     fn into_numbers(self) -> Self {
@@ -137,6 +151,7 @@ impl Examples {
             features: self.features.select(rows),
             targets: self.targets.select(rows),
             weights: self.weights.as_ref().map(of_rows),
+            stream: None,
         }
     }
 
@@ -238,6 +253,14 @@ impl Data {
         self
     }
 
+    /// The rows that are at hand, as if there were no others: where they are a sample, of that.
+    #[must_use]
+    pub fn sample(&self) -> Self {
+        let sample = |part: &Examples| Examples { stream: None, ..part.clone() };
+        let [test, valid] = [&self.test, &self.valid].map(|part| part.as_ref().map(sample));
+        Self { train: sample(&self.train), test, valid, ..self.clone() }
+    }
+
     /// The training rows that a member of an ensemble is chosen by.
     pub fn fold(&self, member: usize) -> Option<Examples> {
         self.folds.get(member).map(|fold| self.train.select(fold))
@@ -304,7 +327,7 @@ mod tests {
     fn numbered(labels: Vec<u32>) -> Data {
         let features = FeatureValues::F32(Array2::from_shape_fn((labels.len(), 1), |(row, _)| row as f32));
         let weights = Some((0..labels.len()).map(|row| row as f64 + 0.5).collect());
-        let train = Examples { features, targets: TargetValues::Classes { labels, classes: 9 }, weights };
+        let train = Examples { features, targets: TargetValues::Classes { labels, classes: 9 }, weights, stream: None };
         Data::of_parts(Path::new("numbered"), train, None, None, None).unwrap()
     }
 
@@ -367,6 +390,7 @@ mod tests {
             features: FeatureValues::U8(Array2::zeros((1, columns))),
             targets: TargetValues::Classes { labels: vec![0], classes },
             weights: None,
+            stream: None,
         };
         let of_parts = |test, valid| Data::of_parts(Path::new("parts"), part(2, 3), Some(test), Some(valid), None);
         let data = of_parts(part(2, 1), part(2, 5)).unwrap();

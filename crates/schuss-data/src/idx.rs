@@ -85,7 +85,7 @@ fn read_part(folder: &Path, part: &str) -> Result<(Examples, Option<Vec<usize>>)
     let classes = labels.iter().max().map_or(0, |&label| label as usize + 1);
     let image_shape = (images.shape.len() > 2).then(|| images.shape[1..].to_vec());
     let targets = TargetValues::Classes { labels, classes };
-    Ok((Examples { features: FeatureValues::U8(features), targets, weights: None }, image_shape))
+    Ok((Examples { features: FeatureValues::U8(features), targets, weights: None, stream: None }, image_shape))
 }
 
 /// Unsigned bytes in C order. There is at least one dimension, and there are as many bytes as the shape says.

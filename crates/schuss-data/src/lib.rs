@@ -12,6 +12,9 @@
 //! [`read_table`] reads tables, whose columns have names and may lack values, from CSV, Parquet and Arrow files;
 //! [`conform`] gives one the form of another, and [`Split`] holds out rows of one, by group or by time where need be.
 //!
+//! Data larger than memory are packed ([`pack_tables`], [`PackWriter`]) into a file of which training reads a window of rows
+//! at a time ([`open_pack`]).
+//!
 //! ```
 //! use schuss_data::{OpenOptions, open};
 //!
@@ -33,6 +36,7 @@ mod named;
 mod nearest;
 mod npy;
 mod npz;
+mod pack;
 mod pictures;
 mod source;
 mod split;
@@ -46,6 +50,7 @@ pub use idx::read_idx_folder;
 pub use named::NAMES;
 pub use nearest::nearest;
 pub use npz::read_npz;
+pub use pack::{PackOptions, PackPart, PackWriter, Packed, Part, Valid, is_pack, open_pack, pack_data, pack_tables};
 pub use pictures::{Channels, Pictures, read_picture_folder};
 pub use source::{OpenOptions, open};
 pub use split::Split;

@@ -128,7 +128,13 @@ fn read_part(
         }
         None => None,
     };
-    Ok(Part { examples: Examples { features, targets, weights }, y_name, target_columns, target_kind, image_shape })
+    Ok(Part {
+        examples: Examples { features, targets, weights, stream: None },
+        y_name,
+        target_columns,
+        target_kind,
+        image_shape,
+    })
 }
 
 /// The weights of `rows` examples.
@@ -327,6 +333,7 @@ mod tests {
             features: FeatureValues::U8(features),
             targets: TargetValues::Classes { labels, classes: 7 },
             weights: None,
+            stream: None,
         };
         let expected = Data {
             name: "table".into(),

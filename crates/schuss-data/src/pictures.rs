@@ -142,7 +142,12 @@ pub fn read_picture_folder(folder: &Path, options: &OpenOptions) -> Result<Data>
         let features = Array2::from_shape_vec((part.files.len(), columns), pixels);
         let features = FeatureValues::U8(features.map_err(|shape| error::file(folder, shape.to_string()))?);
         let labels = part.files.into_iter().map(|(_, label)| label as u32).collect();
-        Ok(Examples { features, targets: TargetValues::Classes { labels, classes: names.len() }, weights: None })
+        Ok(Examples {
+            features,
+            targets: TargetValues::Classes { labels, classes: names.len() },
+            weights: None,
+            stream: None,
+        })
     });
     let train = examples.next().unwrap_or_else(|| unreachable!("there is a training part"))?;
     // A part without pictures is none.

@@ -229,7 +229,7 @@ fn shuffle(rows: &mut [usize], rng: &mut ChaCha8Rng) {
 }
 
 /// A number in `0..bound`, all equally likely: draws past the last whole multiple of `bound` are drawn again.
-fn below(bound: u64, rng: &mut ChaCha8Rng) -> u64 {
+pub(crate) fn below(bound: u64, rng: &mut ChaCha8Rng) -> u64 {
     let multiples_end = u64::MAX - u64::MAX % bound;
     loop {
         let draw = rng.next_u64();

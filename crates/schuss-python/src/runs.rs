@@ -117,10 +117,10 @@ pub fn run<'py, T: Number>(
         let result = drive(&mut run, shared, &mut steps, on_event);
         // Interrupted or not, the model has what the run keeps; where it diverged, the core saw to that.
         let result = match result {
-            Ok(()) => Ok(run.finish()),
+            Ok(()) => run.finish().map_err(Failure::Core),
             Err(error @ Failure::Core(_)) => Err(error),
             Err(error) => {
-                run.finish();
+                run.finish().map_err(Failure::Core)?;
                 Err(error)
             }
         };

@@ -4,6 +4,7 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::stream::{Moments, Stream, Totals};
 use crate::{Error, Real, Result, Threads};
 
 /// Feature values, one example a row, in the type in which they are stored. They are converted batch by batch.
@@ -122,11 +123,15 @@ impl Targets<'_> {
 
 /// Examples with their targets, checked once: as many targets as examples, labels below the number of classes, every
 /// number finite.
+///
+/// They may be a sample of a [`Stream`]: then training and [`Model::evaluate`](crate::Model::evaluate) take the rows of that,
+/// and whatever needs rows at hand takes the sample.
 #[derive(Clone, Copy, Debug)]
 pub struct Dataset<'a> {
     features: Features<'a>,
     targets: Targets<'a>,
     weights: Option<&'a [f64]>,
+    stream: Option<&'a dyn Stream>,
 }
 
 impl<'a> Dataset<'a> {
@@ -167,7 +172,95 @@ impl<'a> Dataset<'a> {
                 }
             }
         }
-        Ok(Self { features, targets, weights: None })
+        Ok(Self::of_checked(features, targets, None))
+    }
+
+    /// A data set of what was checked.
+    pub(crate) fn of_checked(features: Features<'a>, targets: Targets<'a>, weights: Option<&'a [f64]>) -> Self {
+        Self { features, targets, weights, stream: None }
+    }
+
+    /// This data set for as long as it is borrowed: views of `ndarray` do not shorten on their own.
+    pub(crate) fn reborrow(&self) -> Dataset<'_> {
+        let features = match &self.features {
+            Features::U8(view) => Features::U8(view.reborrow()),
+            Features::F32(view) => Features::F32(view.reborrow()),
+            Features::F64(view) => Features::F64(view.reborrow()),
+        };
+        let targets = match &self.targets {
+            Targets::Classes { labels, classes } => Targets::Classes { labels, classes: *classes },
+            Targets::Values(values) => Targets::Values(values.reborrow()),
+        };
+        Dataset { features, targets, weights: self.weights, stream: self.stream }
+    }
+
+    /// These examples as a sample of the rows of `stream`, which are of the same kind.
+    pub fn sample_of(self, stream: &'a dyn Stream) -> Self {
+        Self { stream: Some(stream), ..self }
+    }
+
+    /// What the examples are a sample of, if they are one.
+    pub fn stream(&self) -> Option<&'a dyn Stream> {
+        self.stream
+    }
+
+    /// All rows that there are, those of the stream where these are a sample.
+    pub fn total_rows(&self) -> usize {
+        self.stream.map_or(self.rows(), |stream| stream.totals().rows)
+    }
+
+    /// What is known of all rows, where they are more than are here.
+    fn totals(&self) -> Option<&'a Totals> {
+        self.stream.map(Stream::totals).filter(|totals| totals.rows > self.rows())
+    }
+
+    /// The sum of what all rows count, each times what `class_weights`, if there are any, say of its class.
+    pub(crate) fn total_weight(&self, class_weights: &[f64]) -> Option<f64> {
+        let totals = self.totals()?;
+        let classes = totals.classes.iter().zip(class_weights);
+        let sum = classes.map(|((_, weight), of_class)| weight * of_class).sum();
+        Some(if class_weights.is_empty() { totals.weight } else { sum })
+    }
+
+    /// The mean of each target over all rows, each as much as it counts, where they are more than are here.
+    pub(crate) fn total_means(&self) -> Option<Vec<f64>> {
+        self.totals().map(|totals| totals.weighted_means.clone())
+    }
+
+    /// How many rows each class has; none of numbers.
+    pub fn class_counts(&self) -> Vec<usize> {
+        match (self.totals(), self.targets) {
+            (Some(totals), _) => totals.classes.iter().map(|(rows, _)| *rows).collect(),
+            (None, Targets::Classes { labels, classes }) => {
+                let mut counts = vec![0; classes];
+                labels.iter().for_each(|&label| counts[label as usize] += 1);
+                counts
+            }
+            (None, Targets::Values(_)) => Vec::new(),
+        }
+    }
+
+    /// The lowest and the highest of each target of all rows: see [`Targets::range`].
+    pub fn target_range(&self) -> Vec<[f64; 2]> {
+        let of_all = |totals: &Totals| totals.targets.iter().map(|moments| [moments.least, moments.most]).collect();
+        self.totals().map_or_else(|| self.targets.range(), of_all)
+    }
+
+    /// [`Scaling::standard`] of the features of all rows; of a stream that does not know theirs, of the sample.
+    pub fn standard_features(&self) -> Scaling {
+        match self.totals() {
+            Some(totals) if !totals.features.is_empty() => Moments::scaling(&totals.features),
+            _ => Scaling::standard(self.features),
+        }
+    }
+
+    /// [`Scaling::standard`] of the targets of all rows; of classes none.
+    pub fn standard_targets(&self) -> Scaling {
+        match (self.totals(), self.targets) {
+            (_, Targets::Classes { .. }) => Scaling::None,
+            (Some(totals), _) => totals.target_scaling(),
+            (None, Targets::Values(values)) => Scaling::standard(Features::F64(values)),
+        }
     }
 
     /// These examples, each counting as much as its weight says beside the others, in training and in metrics. Only their
@@ -196,6 +289,9 @@ impl<'a> Dataset<'a> {
 
     /// A hash of all values, targets and weights (SHA-256, hexadecimal), and their numbers: the same for the same data.
     pub fn fingerprint(&self) -> String {
+        if let Some(stream) = self.stream {
+            return stream.fingerprint();
+        }
         fn add<X: Copy>(hash: &mut Sha256, view: ArrayView2<X>, to_bytes: impl Fn(X, &mut Vec<u8>)) {
             let mut bytes = Vec::new();
             for row in view.rows() {
@@ -234,7 +330,7 @@ impl<'a> Dataset<'a> {
         self.targets
     }
 
-    /// Examples.
+    /// Examples that are here.
     pub fn rows(&self) -> usize {
         self.features.rows()
     }

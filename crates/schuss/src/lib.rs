@@ -54,6 +54,7 @@ mod residual;
 mod scale;
 mod schedule;
 mod schema;
+mod stream;
 mod train;
 mod workspace;
 
@@ -71,7 +72,7 @@ pub use layer::{Factors, Layer};
 pub use loss::{BatchTargets, Levels, Loss, Output};
 pub use metrics::{Evaluation, Metrics, Scores, argmax};
 pub use model::{Model, Task};
-pub use model_file::{ModelFile, Precision, weights_sha256, write_atomically};
+pub use model_file::{ModelFile, Precision, weights_sha256, write_atomically, write_atomically_with};
 pub use network::{Mlp, Network, Segment};
 pub use norm::{Norm, NormKind};
 pub use optimizer::{Average, Clip, MuonRate, Optimizer, OptimizerState};
@@ -83,6 +84,7 @@ pub use residual::Residual;
 pub use scale::Scale;
 pub use schedule::{Plateau, Schedule, WarmUp};
 pub use schema::{Column, Cycle, Encoder, Encoding, NumberScale, NumberScaling, Schema, Values};
+pub use stream::{Moments, Numbers, Stream, Totals, Window, WindowTargets, Windows};
 pub use train::{
     Control, Evaluate, Event, FoundRate, Keep, Measured, OnDivergence, Order, Pace, Parts, Run, Settings, Summary,
     Trainer, find_rate, train,

@@ -197,7 +197,7 @@ impl<T: Real> Model<T> {
     }
 
     /// Values of a prediction.
-    pub(crate) fn prediction_width(&self) -> usize {
+    pub fn prediction_width(&self) -> usize {
         match self.task {
             Task::Classification { classes } => classes,
             Task::MultiLabel { .. } | Task::Regression => self.network.outputs(),

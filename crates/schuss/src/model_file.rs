@@ -409,24 +409,38 @@ impl<T: Real> Model<T> {
 /// # Errors
 /// The file cannot be written.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || {
-        if path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-            return std::fs::write(path, bytes);
-        }
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(format!(".{}.part", std::process::id()));
-        let write_beside = || {
-            let mut file = File::create(&beside)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&beside, path)
-        };
-        write_beside().inspect_err(|_| {
-            // Nothing more can be done where removing fails, too.
-            let _ = std::fs::remove_file(&beside);
-        })
+    write_atomically_with(path, |file| file.write_all(bytes).map_err(|source| cannot_write(path, source)))
+}
+
+/// [`write_atomically`] of what `write` writes, bit by bit.
+///
+/// # Errors
+/// The file cannot be written; those of `write`.
+pub fn write_atomically_with<E: From<Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let create = |path: &Path| File::create(path).map_err(|source| cannot_write(path, source));
+    if path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        return write(&mut create(path)?);
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.part", std::process::id()));
+    let beside = Path::new(&beside);
+    let write_beside = || {
+        let mut file = File::create(beside).map_err(|source| cannot_write(path, source))?;
+        write(&mut file)?;
+        file.sync_all().and_then(|()| std::fs::rename(beside, path)).map_err(|source| cannot_write(path, source))?;
+        Ok(())
     };
-    write().map_err(|source| Error::Io { path: path.into(), action: "write", source })
+    write_beside().inspect_err(|_| {
+        // Nothing more can be done where removing fails, too.
+        let _ = std::fs::remove_file(beside);
+    })
+}
+
+fn cannot_write(path: &Path, source: std::io::Error) -> Error {
+    Error::Io { path: path.into(), action: "write", source }
 }
 
 /// The SHA-256 of all parameters, in hexadecimal: of the tensors in the order of [`Network::tensors`], row-major,

@@ -26,6 +26,8 @@ pub(crate) enum Purpose {
     FittedInit = 9,
     /// The orders into which a column is shuffled; the counter is the column, from 1 on.
     Permutation = 10,
+    /// The order of the blocks of a stream; the counter is the epoch.
+    Blocks = 11,
 }
 
 /// The numbers for `purpose` and `counter`.

@@ -1,11 +1,12 @@
 //! `schuss evaluate`: how good a model is on data, how sure that is, and what would be as good.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use schuss::metrics::{Importances, Interval, Measure};
 use schuss::{Dataset, Evaluation, Metrics, ModelFile, Real, Threads};
-use schuss_data::{Data, FeatureValues};
+use schuss_data::{Data, Examples, FeatureValues, PackPart};
 use schuss_report::schema::Baseline;
 use serde_json::{Map, Value, json};
 
@@ -47,8 +48,8 @@ pub struct Arguments {
 pub struct Subject {
     /// A model file, or a run folder
     pub model: PathBuf,
-    /// digits, mnist, fashion-mnist, a table (all its rows), an NPZ file, a folder of IDX files, or a folder with a folder of
-    /// pictures a class
+    /// digits, mnist, fashion-mnist, a table (all its rows), a packed file, an NPZ file, a folder of IDX files, or a folder
+    /// with a folder of pictures a class
     data: String,
     /// Which rows [default: the data's test part; all rows where it has none]
     #[arg(long, value_parser = ["test", "train"])]
@@ -65,17 +66,18 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// The model, and the features of the rows; a table needs no targets.
-    pub fn open_features(&self) -> Result<(ModelFile, FeatureValues)> {
+    /// The model, and the features of the rows, or a sample of them and where all are; a table needs no targets.
+    pub fn open_features(&self) -> Result<(ModelFile, FeatureValues, Option<Arc<PackPart>>)> {
         let file = read_model(&self.model)?;
         if tables::is_name_of_table(&self.data) && self.split.is_none() {
             let features = tables::features_for(&file, &self.data)?;
-            return Ok((file, features));
+            return Ok((file, features, None));
         }
         let data = open_data_for(&file, &self.data, self.data_dir.clone(), self.skip_bad)?;
         let (part, data) = self.part(data)?;
         let examples = if part == Part::Test { data.test } else { None };
-        Ok((file, examples.unwrap_or(data.train).features))
+        let Examples { features, stream, .. } = examples.unwrap_or(data.train);
+        Ok((file, features, stream))
     }
 
     fn open_data(&self) -> Result<(ModelFile, Data)> {
@@ -89,6 +91,10 @@ impl Subject {
         match self.split.as_deref() {
             None if data.test.is_none() => Ok((Part::All, data)),
             None => Ok((Part::Test, data)),
+            Some(split) if data.train.stream.is_some() && data.test.is_none() => Err(Failure::Failed(format!(
+                "--split {split}: {} was packed without test rows; leave --split out",
+                data.name
+            ))),
             Some("train") => Ok((Part::Train, data.with_test_split())),
             Some(_) => {
                 let data = data.with_test_split();
@@ -133,6 +139,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
 /// What was found out about a model.
 struct Findings {
     rows: usize,
+    /// Those that all but `metrics` are of, if they are not all.
+    sampled: Option<usize>,
     /// As training shows them, to the last bit.
     metrics: Metrics,
     measures: Vec<Measure>,
@@ -166,16 +174,19 @@ fn findings<T: Real>(
         Part::Train => "training row",
         Part::All => "row",
     };
+    let is_sample = dataset.total_rows() > dataset.rows();
+    let row = if is_sample { format!("sampled {row}") } else { row.into() };
     // What is judged alone may be all that there is of these data.
     let of_run = if part == Part::All { data_of_run(&arguments.subject.model, file) } else { None };
     let learned = if part == Part::All { of_run.as_ref() } else { Some(data) };
-    let mut warnings = doubts(row, dataset, &model);
+    let mut warnings = doubts(&row, dataset, &model);
     if let Some(learned) = learned {
-        let others = if part == Part::Train { Vec::new() } else { vec![(row.to_string(), dataset)] };
+        let others = if part == Part::Train { Vec::new() } else { vec![(row, dataset)] };
         warnings.extend(leak_warnings(learned, &others)?);
     }
     let mut findings = Findings {
-        rows: dataset.rows(),
+        rows: dataset.total_rows(),
+        sampled: is_sample.then_some(dataset.rows()),
         metrics,
         measures: evaluation.measures(&threads),
         baselines: Vec::new(),
@@ -251,6 +262,9 @@ impl Findings {
         if let Some((importances, names)) = &self.importances {
             object["importance"] = importance::to_json(importances, names);
         }
+        if let Some(sampled) = self.sampled {
+            object["rows_sampled"] = sampled.into();
+        }
         if let Some(seeds) = &self.seeds {
             object["seeds"] = seeds.to_json();
         }
@@ -262,6 +276,9 @@ impl Findings {
         let names = self.baselines.iter().map(|baseline| baseline.name.clone());
         let mut table =
             vec![vec!["rows".into(), self.rows.to_string()], vec!["loss".into(), format!("{:.6}", self.metrics.loss)]];
+        if let Some(sampled) = self.sampled {
+            table.push(vec!["sampled rows".into(), format!("{sampled}, for what follows")]);
+        }
         if !self.baselines.is_empty() {
             table.push([String::new(), "this model".into()].into_iter().chain(names).collect());
         }
@@ -336,7 +353,7 @@ impl Retraining {
 
     fn train<T: Real>(mut self, judged: Dataset, threads: &Threads) -> Result<Seeds> {
         let parts = parts(&self.data)?;
-        let data = format!("{} of {}", counted(parts.train.rows(), "training row"), self.data.name);
+        let data = format!("{} of {}", counted(parts.train.total_rows(), "training row"), self.data.name);
         let config = self.config.display();
         eprintln!("note: training {} on {data}, as {config} says", counted(self.seeds.len(), "model"));
         let mut runs = Vec::new();

@@ -138,6 +138,9 @@ fn check_output(path: &Path) -> Result<()> {
 
 /// The data for a model that exists: its task settles how targets are to be understood.
 fn open_data_for(file: &ModelFile, name: &str, data_dir: Option<PathBuf>, skip_bad: bool) -> Result<Data> {
+    if crate::packs::is_name_of_pack(name) {
+        return crate::packs::open_for(file, name);
+    }
     if crate::tables::is_name_of_table(name) {
         return crate::tables::data_for(file, name);
     }

@@ -1,12 +1,12 @@
 //! `schuss predict`: a model's predictions as CSV.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ndarray::{Array2, ArrayView1};
-use schuss::{Features, Model, ModelFile, Precision, Real, Task, argmax};
+use schuss::{Features, Model, ModelFile, Precision, Real, Stream, Task, argmax};
 
 use super::evaluate::Subject;
 use super::{threads, with_precision};
@@ -25,26 +25,64 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> Result<()> {
-    let (file, features) = arguments.subject.open_features()?;
-    let csv =
-        with_precision!(file.precision, csv(&file, features.view(), arguments.coverage, arguments.subject.threads))?;
-    match arguments.output {
-        Some(path) => Ok(schuss::write_atomically(&path, csv.as_bytes())?),
-        None => match std::io::stdout().lock().write_all(csv.as_bytes()) {
-            // A reader that has seen enough is no failure.
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(Failure::Failed(format!("cannot write to standard output: {error}")))
-            }
-            _ => Ok(()),
-        },
+    let (file, features, stream) = arguments.subject.open_features()?;
+    let Arguments { subject, coverage, output } = arguments;
+    let write = |out: &mut dyn Write, path: &Path| {
+        let rows = Rows { features: features.view(), stream: stream.as_deref().map(|stream| stream as &dyn Stream) };
+        with_precision!(file.precision, predict(&file, rows, coverage, subject.threads, out, path))
+    };
+    match output {
+        Some(path) => schuss::write_atomically_with(&path, |out| write(&mut BufWriter::new(out), &path)),
+        None => write(&mut std::io::stdout().lock(), Path::new(STANDARD_OUTPUT)),
     }
 }
 
-fn csv<T: Real>(file: &ModelFile, features: Features, coverage: Option<f64>, count: Option<usize>) -> Result<String> {
+const STANDARD_OUTPUT: &str = "standard output";
+
+/// Rows to predict: these or, where they are a sample, those of a packed file.
+struct Rows<'d> {
+    features: Features<'d>,
+    stream: Option<&'d dyn Stream>,
+}
+
+fn predict<T: Real>(
+    file: &ModelFile,
+    rows: Rows,
+    coverage: Option<f64>,
+    count: Option<usize>,
+    out: &mut dyn Write,
+    path: &Path,
+) -> Result<()> {
     let model = file.model::<T>();
     let quantile = coverage.map(|coverage| quantile(&model, coverage)).transpose()?;
-    let predictions = model.predict(features, &threads(count)?)?;
-    Ok(to_csv(&predictions, &model, quantile, file.precision))
+    let threads = threads(count)?;
+    let mut write = |text: String| match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A reader that has seen enough is no failure.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::Failed(format!("cannot write {}: {error}", path.display()))),
+        Ok(()) => Ok(true),
+    };
+    model.check_features(rows.features)?;
+    if !write(head(&model, quantile))? {
+        return Ok(());
+    }
+    let mut write_rows = |features: Features| {
+        let predictions = model.predict(features, &threads)?;
+        write(to_csv(&predictions, &model, quantile, file.precision))
+    };
+    let Some(stream) = rows.stream else { return write_rows(rows.features).map(drop) };
+    let blocks: Vec<u32> = (0..stream.blocks().len() as u32).collect();
+    let windows: Vec<Vec<u32>> = blocks.chunks(stream.window_blocks()).map(<[u32]>::to_vec).collect();
+    let count = windows.len();
+    let mut windows = stream.read(windows, 0);
+    for _ in 0..count {
+        let window = windows.next()?;
+        if !write_rows(window.dataset().features())? {
+            break;
+        }
+        windows.give_back(window);
+    }
+    Ok(())
 }
 
 /// How far the truth is off at most, as often as `coverage` says.
@@ -72,20 +110,12 @@ fn field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
 }
 
-/// `prediction`, then a column for each class, by its name where it has one; for numbers `prediction`, or one column for each output. Numbers have the
-/// fewest digits that read back as the same number.
-///
-/// With a conformal `quantile` there is more behind them: `set`, the classes with commas between them, or `low` and `high`.
-fn to_csv<T: Real>(predictions: &Array2<f64>, model: &Model<T>, quantile: Option<f64>, precision: Precision) -> String {
-    let (task, probabilities) = (model.task, model.predicts_probabilities());
-    let class = |class: usize| model.class_names.get(class).map_or(class.to_string(), |name| field(name));
-    let number = |x: f64| match precision {
-        Precision::F32 => format!("{:?}", x as f32),
-        Precision::F64 => format!("{x:?}"),
-    };
+/// The names of the columns of [`to_csv`].
+fn head<T: Real>(model: &Model<T>, quantile: Option<f64>) -> String {
+    let task = model.task;
     let heads: Vec<String> = match task {
         Task::Classification { classes } => {
-            let kind = if probabilities { "probability" } else { "output" };
+            let kind = if model.predicts_probabilities() { "probability" } else { "output" };
             std::iter::once("prediction".into())
                 .chain(
                     (0..classes)
@@ -94,8 +124,8 @@ fn to_csv<T: Real>(predictions: &Array2<f64>, model: &Model<T>, quantile: Option
                 .collect()
         }
         Task::MultiLabel { labels } => (0..labels).map(|label| format!("probability_{label}")).collect(),
-        Task::Regression if predictions.ncols() == 1 => vec!["prediction".into()],
-        Task::Regression => (0..predictions.ncols()).map(|output| format!("prediction_{output}")).collect(),
+        Task::Regression if model.prediction_width() == 1 => vec!["prediction".into()],
+        Task::Regression => (0..model.prediction_width()).map(|output| format!("prediction_{output}")).collect(),
     };
     let more: &[&str] = match (quantile, task) {
         (None, _) => &[],
@@ -103,6 +133,20 @@ fn to_csv<T: Real>(predictions: &Array2<f64>, model: &Model<T>, quantile: Option
         (Some(_), _) => &["set"],
     };
     let heads: Vec<String> = heads.into_iter().chain(more.iter().map(ToString::to_string)).collect();
+    heads.join(",") + "\n"
+}
+
+/// `prediction`, then a column for each class, by its name where it has one; for numbers `prediction`, or one column for each output. Numbers have the
+/// fewest digits that read back as the same number.
+///
+/// With a conformal `quantile` there is more behind them: `set`, the classes with commas between them, or `low` and `high`.
+fn to_csv<T: Real>(predictions: &Array2<f64>, model: &Model<T>, quantile: Option<f64>, precision: Precision) -> String {
+    let task = model.task;
+    let class = |class: usize| model.class_names.get(class).map_or(class.to_string(), |name| field(name));
+    let number = |x: f64| match precision {
+        Precision::F32 => format!("{:?}", x as f32),
+        Precision::F64 => format!("{x:?}"),
+    };
     let names = |class: usize| model.class_names.get(class).cloned().unwrap_or_else(|| class.to_string());
     let covered = |row: ArrayView1<f64>, quantile: f64| match task {
         Task::Regression => vec![number(row[0] - quantile), number(row[0] + quantile)],
@@ -111,7 +155,7 @@ fn to_csv<T: Real>(predictions: &Array2<f64>, model: &Model<T>, quantile: Option
             vec![field(&classes.map(|(class, _)| names(class)).collect::<Vec<_>>().join(","))]
         }
     };
-    let mut csv = heads.join(",") + "\n";
+    let mut csv = String::new();
     for row in predictions.rows() {
         let mut numbers: Vec<String> = row.iter().map(|&x| number(x)).collect();
         numbers.extend(quantile.into_iter().flat_map(|quantile| covered(row, quantile)));

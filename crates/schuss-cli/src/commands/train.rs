@@ -18,6 +18,7 @@ use crate::events;
 use crate::failure::{Failure, Result};
 use crate::folds::Folds;
 use crate::options::Options;
+use crate::packs;
 use crate::plan::Plan;
 use crate::progress;
 use crate::report::{Findings, Subject, findings, judged, page};
@@ -116,7 +117,9 @@ pub fn open(options: Options, folds: Option<Folds>) -> Result<Opened> {
     let name = options.data.clone().ok_or_else(missing)?;
     let mut options = options;
     let (asked, mut reasons) = (options.names(), Vec::new());
-    let data = if tables::is_name_of_table(&name) {
+    let data = if packs::is_name_of_pack(&name) {
+        packs::open(&name, &mut options, &mut reasons)?
+    } else if tables::is_name_of_table(&name) {
         tables::open(&name, &mut options, &mut reasons, folds)?
     } else {
         tables::check_no_table(&options, &name)?;
@@ -131,7 +134,7 @@ pub fn open(options: Options, folds: Option<Folds>) -> Result<Opened> {
     Ok(Opened { options: absolute(options, &name), asked, reasons, data })
 }
 
-fn open_options(options: &Options) -> Result<OpenOptions> {
+pub fn open_options(options: &Options) -> Result<OpenOptions> {
     let image_size = options.image_size.as_deref().map(crate::values::picture_size).transpose();
     Ok(OpenOptions {
         data_dir: options.data_dir.clone(),
@@ -157,10 +160,11 @@ pub fn note_pictures(data: &Data) {
     }
 }
 
+/// Of the training rows, where validation data are needed and there are none.
+pub const USUAL: f64 = 0.1;
+
 /// The data with the validation part that is asked for; with the usual share where something is chosen by it.
-fn with_valid(data: Data, options: &Options, open: &OpenOptions) -> Result<Data> {
-    /// Of the training rows, where validation data are needed and there are none.
-    const USUAL: f64 = 0.1;
+pub fn with_valid(data: Data, options: &Options, open: &OpenOptions) -> Result<Data> {
     match (options.valid.as_deref(), data.valid.is_some()) {
         (Some(text), _) => match text.parse::<f64>() {
             Ok(0.0) => Ok(Data { valid: None, ..data }),
@@ -263,8 +267,10 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     let members = plan.members();
     let steps_of = |rows| settings.total_steps(rows);
     let total_steps = match members {
-        1 => steps_of(parts.train.rows()),
-        _ => (0..members).map(|member| steps_of(parts.train.rows() - data.folds.get(member).map_or(0, Vec::len))).sum(),
+        1 => steps_of(parts.train.total_rows()),
+        _ => (0..members)
+            .map(|member| steps_of(parts.train.total_rows() - data.folds.get(member).map_or(0, Vec::len)))
+            .sum(),
     };
     let mut reporter = Reporter::new(arguments.json, data, plan, &model, &threads, total_steps);
     reporter.go_on(before.train_seconds, &recorded);
@@ -368,7 +374,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                         }
                     }
                 }
-                Ok(None) => break Ok(run.finish()),
+                Ok(None) => break run.finish(),
                 Err(error) => break Err(error),
             }
         };

@@ -138,6 +138,12 @@ impl Prepared {
             None => None,
         };
         let asked = options.names();
+        if let Some(name) = options.data.as_deref().filter(|name| crate::packs::is_name_of_pack(name)) {
+            return Err(Failure::Usage(format!(
+                "{name}: packed data have no folds to search settings by; search on a table of some of the rows, and train the \
+                 packed ones with what was found"
+            )));
+        }
         if let (Some(space), Some(path)) = (&space, &search.space)
             && let Some((name, _)) = space.parameters().find(|(name, _)| asked.iter().any(|asked| asked == name))
         {

@@ -22,7 +22,10 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use schuss::Result;
 
 use super::infer::{Builder, Reading, Seen};
-use super::{Budget, Column, ColumnType, ColumnValues, MAX_COLUMNS, Table, TableOptions, distinct_names, thrift};
+use super::{
+    Budget, Column, ColumnType, ColumnValues, Keep, MAX_COLUMNS, Pieces, Survey, Table, TableOptions, distinct_names,
+    thrift,
+};
 use crate::decompress::read_up_to;
 use crate::error::{self, Parsed, quoted};
 
@@ -31,15 +34,20 @@ const FOOTER_BYTES: u64 = 8;
 /// More than any writer aligns the parts of an Arrow file to.
 const MAX_ALIGNMENT: u64 = 512;
 
-/// Reads the Parquet file at `path`.
-pub(super) fn read_parquet(path: &Path, options: &TableOptions) -> Result<Table> {
-    read(path, |file, budget, columns| {
+/// Reads the Parquet file at `path`; whole pieces are given away, if they are asked for.
+pub(super) fn read_parquet(
+    path: &Path,
+    options: &TableOptions,
+    keep: &Keep,
+    pieces: Option<&mut Pieces>,
+) -> Result<Survey> {
+    read(path, pieces, |file, budget, columns, give| {
         let metadata = parquet_metadata(file)?;
         check_parquet(file, &metadata, budget)?;
         // The types of Parquet alone: nothing is to be learnt from what Arrow wrote beside them.
         let reader_options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), reader_options).map_err(damaged)?;
-        let columns = columns.insert(Columns::new(metadata.schema(), options)?);
+        let columns = columns.insert(Columns::new(metadata.schema(), options, keep)?);
         let rows = metadata
             .metadata()
             .row_groups()
@@ -52,14 +60,20 @@ pub(super) fn read_parquet(path: &Path, options: &TableOptions) -> Result<Table>
         let batches = builder.with_projection(mask).build().map_err(damaged)?;
         for batch in batches {
             columns.append(&batch.map_err(damaged)?, 0..)?;
+            give(columns)?;
         }
         Ok(())
     })
 }
 
 /// Reads the Arrow file, or stream, at `path`: a file is a stream between a mark and an index, which is not needed.
-pub(super) fn read_arrow(path: &Path, options: &TableOptions) -> Result<Table> {
-    read(path, |file, budget, columns| {
+pub(super) fn read_arrow(
+    path: &Path,
+    options: &TableOptions,
+    keep: &Keep,
+    pieces: Option<&mut Pieces>,
+) -> Result<Survey> {
+    read(path, pieces, |file, budget, columns, give| {
         let start = read_up_to(file, 8).map_err(|e| e.to_string())?;
         if start.starts_with(b"FEA1") {
             return Err("Feather's first version, which is not read; write it again as version 2 or Parquet".into());
@@ -83,13 +97,14 @@ pub(super) fn read_arrow(path: &Path, options: &TableOptions) -> Result<Table> {
                 if columns.is_none()
                     && let Some(schema) = decoder.schema()
                 {
-                    *columns = Some(Columns::new(&schema, options)?);
+                    *columns = Some(Columns::new(&schema, options, keep)?);
                 }
                 if let (Some(batch), Some(columns)) = (batch, &mut *columns) {
                     rows = rows.checked_add(batch.num_rows() as u64).ok_or(CUT_SHORT)?;
                     columns.reserve(rows, budget)?;
                     let all = columns.kept.iter().map(|column| column.index).collect::<Vec<_>>();
                     columns.append(&batch, all)?;
+                    give(columns)?;
                 }
             }
             if is_end {
@@ -99,17 +114,36 @@ pub(super) fn read_arrow(path: &Path, options: &TableOptions) -> Result<Table> {
     })
 }
 
-/// What `read_columns` puts into the place that it gets, with a message for whatever is wrong.
-fn read(path: &Path, read_columns: impl Fn(&mut File, Budget, &mut Option<Columns>) -> Parsed<()>) -> Result<Table> {
+/// What `read_columns` puts into the place that it gets, with a message for whatever is wrong. It calls what it is given
+/// last after every batch.
+fn read(
+    path: &Path,
+    mut pieces: Option<&mut Pieces>,
+    read_columns: impl Fn(&mut File, Budget, &mut Option<Columns>, &mut dyn FnMut(&mut Columns) -> Parsed<()>) -> Parsed<()>,
+) -> Result<Survey> {
     let mut file = error::open_file(path)?;
     let budget = Budget::of_file(&file).map_err(|source| error::io(path, "read", source))?;
+    let mut refused = None;
     let read = || {
+        let mut give = |columns: &mut Columns, least: usize| match &mut pieces {
+            Some(pieces) if columns.rows - columns.given >= least.min(pieces.rows) => {
+                (pieces.take)(columns.take(path)?).map_err(|error| {
+                    refused = Some(error);
+                    String::new()
+                })
+            }
+            _ => Ok(()),
+        };
         let mut columns = None;
-        read_columns(&mut file, budget, &mut columns)?;
-        columns.ok_or_else(|| CUT_SHORT.to_string())?.finish(path)
+        read_columns(&mut file, budget, &mut columns, &mut |columns| give(columns, usize::MAX))?;
+        let mut columns = columns.ok_or_else(|| CUT_SHORT.to_string())?;
+        if columns.rows > columns.given {
+            give(&mut columns, 1)?;
+        }
+        columns.finish(path)
     };
-    let table = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(CUT_SHORT.into()));
-    table.map_err(|problem| error::file(path, problem))
+    let survey = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(CUT_SHORT.into()));
+    survey.map_err(|problem| refused.unwrap_or_else(|| error::file(path, problem)))
 }
 
 fn damaged(error: impl std::fmt::Display) -> String {
@@ -224,8 +258,12 @@ fn check_packed(message: &Message, body: &[u8], budget: Budget) -> Parsed<()> {
 struct Columns {
     /// Those that are not ignored.
     kept: Vec<Kept>,
+    /// What all are.
+    types: Vec<(String, ColumnType)>,
     missing: Vec<String>,
     rows: usize,
+    /// Rows that were given away.
+    given: usize,
     notes: Vec<String>,
 }
 
@@ -244,7 +282,7 @@ enum Values {
 }
 
 impl Columns {
-    fn new(schema: &Schema, options: &TableOptions) -> Parsed<Self> {
+    fn new(schema: &Schema, options: &TableOptions, keep: &Keep) -> Parsed<Self> {
         let fields = schema.fields();
         if fields.len() > MAX_COLUMNS {
             return Err(format!("{} columns; at most {MAX_COLUMNS} are read", fields.len()));
@@ -252,15 +290,19 @@ impl Columns {
         let mut notes = Vec::new();
         let names = distinct_names(fields.iter().map(|field| field.name().trim().to_string()).collect(), &mut notes);
         options.check_names(&names)?;
-        let mut kept = Vec::new();
+        let (mut kept, mut types) = (Vec::new(), Vec::new());
+        let last = names.iter().rposition(|name| options.reads(name));
         for (index, (name, field)) in names.into_iter().zip(fields).enumerate() {
             if options.reads(&name) {
                 let values = Values::new(field.data_type(), options.types.get(&name).copied());
                 let values = values.map_err(|problem| format!("column {} {problem}", quoted(&name)))?;
-                kept.push(Kept { name, index, values });
+                types.push((name.clone(), values.column_type()));
+                if keep.keeps(&name, Some(index) == last) {
+                    kept.push(Kept { name, index, values });
+                }
             }
         }
-        Ok(Self { kept, missing: options.missing.clone(), rows: 0, notes })
+        Ok(Self { kept, types, missing: options.missing.clone(), rows: 0, given: 0, notes })
     }
 
     /// Fails if so many rows cannot be in the file.
@@ -285,20 +327,27 @@ impl Columns {
         Ok(())
     }
 
-    fn finish(self, path: &Path) -> Parsed<Table> {
+    /// The rows so far as a table; those that follow begin anew.
+    fn take(&mut self, path: &Path) -> Parsed<Table> {
+        let mut columns = Vec::new();
+        for Kept { name, values, .. } in &mut self.kept {
+            let values = match values {
+                Values::Numbers(values) => ColumnValues::Numbers(std::mem::take(values)),
+                Values::Times(values) => ColumnValues::Times(std::mem::take(values)),
+                Values::Text(builder) => builder.take().map_err(|(row, problem)| at(row, name, &problem))?,
+            };
+            columns.push(Column { name: name.clone(), values });
+        }
+        self.given = self.rows;
+        Ok(Table { path: path.into(), columns, notes: std::mem::take(&mut self.notes) })
+    }
+
+    fn finish(mut self, path: &Path) -> Parsed<Survey> {
         if self.rows == 0 {
             return Err("there are no rows; expected at least one".into());
         }
-        let mut columns = Vec::new();
-        for Kept { name, values, .. } in self.kept {
-            let values = match values {
-                Values::Numbers(values) => ColumnValues::Numbers(values),
-                Values::Times(values) => ColumnValues::Times(values),
-                Values::Text(builder) => builder.finish().map_err(|(row, problem)| at(row, &name, &problem))?,
-            };
-            columns.push(Column { name, values });
-        }
-        Ok(Table { path: path.into(), columns, notes: self.notes })
+        let table = self.take(path)?;
+        Ok(Survey { table, types: self.types, is_windows_1252: false })
     }
 }
 
@@ -337,6 +386,14 @@ impl Values {
             (ColumnType::Number, ColumnType::Number) => Ok(Self::Numbers(Vec::new())),
             (ColumnType::Time, ColumnType::Time) => Ok(Self::Times(Vec::new())),
             (own, forced) => Err(format!("has {}, not {}", own.plural(), forced.plural())),
+        }
+    }
+
+    fn column_type(&self) -> ColumnType {
+        match self {
+            Self::Numbers(_) => ColumnType::Number,
+            Self::Times(_) => ColumnType::Time,
+            Self::Text(builder) => builder.column_type().unwrap_or(ColumnType::Category),
         }
     }
 
@@ -775,8 +832,10 @@ mod tests {
     fn more_rows_than_memory_are_refused() {
         let columns = Columns {
             kept: vec![Kept { name: "x".into(), index: 0, values: Values::Numbers(vec![]) }],
+            types: vec![],
             missing: vec![],
             rows: 0,
+            given: 0,
             notes: vec![],
         };
         let budget = Budget { file_bytes: 1000 };

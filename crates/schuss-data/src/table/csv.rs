@@ -6,10 +6,10 @@ use std::path::Path;
 
 use csv_core::ReadRecordResult;
 use encoding_rs::Encoding;
-use schuss::Result;
+use schuss::{Error, Result};
 
 use super::infer::{Builder, Meaning, Reading, Seen, have_decimal_commas};
-use super::{Budget, Column, MAX_COLUMNS, Table, TableOptions, distinct_names, text};
+use super::{Budget, Column, ColumnType, Keep, MAX_COLUMNS, Pieces, Survey, Table, TableOptions, distinct_names, text};
 use crate::decompress::{describe, read_up_to};
 use crate::error::{self, Parsed, quoted};
 
@@ -26,6 +26,8 @@ enum Stop {
     /// The text is in another encoding than was thought: the line.
     NotUtf8(u64),
     Problem(String),
+    /// Whoever takes the pieces refuses one.
+    Refused(Error),
 }
 
 impl From<String> for Stop {
@@ -38,52 +40,93 @@ impl From<String> for Stop {
 ///
 /// It is read a second time where it turns out to be other than its beginning looks: in another encoding, or with a word
 /// far down in a column of numbers.
-pub(super) fn read(path: &Path, delimiter: Option<u8>, options: &TableOptions) -> Result<Table> {
-    let read_as = |encoding| File { path, encoding, options, delimiter: options.delimiter.or(delimiter) }.read();
-    let table = match read_as(None) {
+pub(super) fn read(path: &Path, delimiter: Option<u8>, options: &TableOptions, keep: &Keep) -> Result<Survey> {
+    let file = |encoding| File { path, encoding, options, keep, delimiter: options.delimiter.or(delimiter) };
+    let survey = match file(None).read() {
         Err(Stop::NotUtf8(line)) => {
             let note = format!("line {line} is not UTF-8: the text is read as Windows-1252 (Latin-1)");
-            read_as(Some(encoding_rs::WINDOWS_1252)).map(|mut table| {
-                table.notes.insert(0, note);
-                table
+            file(Some(encoding_rs::WINDOWS_1252)).read().map(|mut survey| {
+                survey.table.notes.insert(0, note);
+                Survey { is_windows_1252: true, ..survey }
             })
         }
-        table => table,
+        survey => survey,
     };
-    table.map_err(|stop| match stop {
-        Stop::NotUtf8(line) => {
-            error::file(path, format!("line {line} is not UTF-8, which its first bytes announce; get the file again"))
+    survey.map_err(|stop| stop.error(path))
+}
+
+/// Reads the text at `path`, whose columns have the types of `options`, a piece at a time.
+pub(super) fn read_pieces(
+    path: &Path,
+    delimiter: Option<u8>,
+    options: &TableOptions,
+    is_windows_1252: bool,
+    pieces: &mut Pieces,
+) -> Result<()> {
+    let encoding = is_windows_1252.then_some(encoding_rs::WINDOWS_1252);
+    let delimiter = options.delimiter.or(delimiter);
+    let file = File { path, encoding, options, keep: &Keep::All, delimiter };
+    file.read_pieces(pieces).map_err(|stop| stop.error(path))
+}
+
+impl Stop {
+    fn error(self, path: &Path) -> Error {
+        match self {
+            Self::NotUtf8(line) => error::file(
+                path,
+                format!("line {line} is not UTF-8, which its first bytes announce; get the file again"),
+            ),
+            Self::Problem(problem) => error::file(path, problem),
+            Self::Refused(error) => error,
         }
-        Stop::Problem(problem) => error::file(path, problem),
-    })
+    }
 }
 
 struct File<'a> {
     path: &'a Path,
     encoding: Option<&'static Encoding>,
     options: &'a TableOptions,
+    keep: &'a Keep<'a>,
     delimiter: Option<u8>,
 }
 
+/// How a text is cut into fields, and what its beginning says of the columns.
+struct Form<'a> {
+    delimiter: u8,
+    reading: Reading<'a>,
+    has_header: bool,
+    seen: Vec<Seen>,
+}
+
 impl File<'_> {
-    fn read(&self) -> std::result::Result<Table, Stop> {
+    fn form(&self) -> Parsed<Form<'_>> {
         let sample = self.sample()?;
         let delimiter = self.delimiter.unwrap_or_else(|| find_delimiter(&sample));
         let reading = Reading { missing: &self.options.missing, commas: delimiter == b';' };
         let records = sample_records(&sample, delimiter, SAMPLE_ROWS);
         let has_header = self.options.has_header.unwrap_or_else(|| has_header(&records, &reading));
-        let mut seen = seen(&records[usize::from(has_header && !records.is_empty())..], &reading);
+        let seen = seen(&records[usize::from(has_header && !records.is_empty())..], &reading);
+        Ok(Form { delimiter, reading, has_header, seen })
+    }
+
+    fn read(&self) -> std::result::Result<Survey, Stop> {
+        let mut form = self.form()?;
         loop {
-            let pass = self.pass(delimiter, has_header, &reading, &seen)?;
-            let all_seen = pass.seen();
-            let has_decimal_commas = have_decimal_commas(&all_seen);
+            let pass = self.pass(&form, None)?;
+            let seen = pass.seen();
+            let has_decimal_commas = have_decimal_commas(&seen);
             if pass.columns.iter().flatten().all(|builder| builder.is_right(has_decimal_commas)) {
-                return Ok(pass.finish(self.path)?);
+                return Ok(pass.finish(self.path, has_decimal_commas)?);
             }
             // All rows have been seen now: the next pass is right, unless somebody writes to the file meanwhile; what is
             // seen only grows, so that there is an end to that, too.
-            seen = all_seen;
+            form.seen = seen;
         }
+    }
+
+    fn read_pieces(&self, pieces: &mut Pieces) -> std::result::Result<(), Stop> {
+        let mut pass = self.pass(&self.form()?, Some(pieces))?;
+        pass.give(self.path, pieces)
     }
 
     fn text(&self) -> Parsed<impl BufRead + use<>> {
@@ -103,14 +146,9 @@ impl File<'_> {
         Ok(sample)
     }
 
-    /// Reads the whole text, each column as what `seen` of it makes it.
-    fn pass(
-        &self,
-        delimiter: u8,
-        has_header: bool,
-        reading: &Reading,
-        seen: &[Seen],
-    ) -> std::result::Result<Pass, Stop> {
+    /// Reads the whole text, each column as what was seen of it makes it. Whole pieces are given away.
+    fn pass(&self, form: &Form, mut pieces: Option<&mut Pieces>) -> std::result::Result<Pass, Stop> {
+        let Form { delimiter, ref reading, has_header, ref seen } = *form;
         let mut records = Records::new(self.text()?, delimiter);
         if !records.next()? {
             return Err("there is nothing in it; expected a line with the names of columns, and rows below"
@@ -128,13 +166,20 @@ impl File<'_> {
         };
         self.options.check_names(&names)?;
         let has_decimal_commas = have_decimal_commas(seen);
+        let last = names.iter().rfind(|name| self.options.reads(name));
         let builder = |(index, name): (usize, &String)| {
             let seen = seen.get(index).copied().unwrap_or_default();
             let forced = self.options.types.get(name).copied();
             let column_type = forced.unwrap_or_else(|| seen.column_type(has_decimal_commas));
-            self.options.reads(name).then(|| Builder::new(column_type, forced.is_some(), seen))
+            let builder = || match self.keep.keeps(name, Some(name) == last) {
+                true => Builder::new(column_type, forced.is_some(), seen),
+                false => Builder::watching(seen),
+            };
+            self.options.reads(name).then(builder)
         };
-        let mut columns: Vec<Option<Builder>> = names.iter().enumerate().map(builder).collect();
+        let columns = names.iter().enumerate().map(builder).collect();
+        let types = self.options.types.clone();
+        let mut pass = Pass { names, columns, notes, types, rows: 0 };
         let mut rows = 0usize;
         let mut is_row = !has_header || records.next()?;
         while is_row {
@@ -151,7 +196,7 @@ impl File<'_> {
                     shown_delimiter(delimiter)
                 )));
             }
-            for ((field, column), name) in records.fields().zip(&mut columns).zip(&names) {
+            for ((field, column), name) in records.fields().zip(&mut pass.columns).zip(&pass.names) {
                 let field = field?;
                 if let Some(column) = column {
                     let pushed = column.push(field.trim(), line, reading);
@@ -159,12 +204,16 @@ impl File<'_> {
                 }
             }
             rows += 1;
+            pass.rows += 1;
+            if let Some(pieces) = pieces.as_mut().filter(|pieces| pieces.rows == pass.rows) {
+                pass.give(self.path, pieces)?;
+            }
             is_row = records.next()?;
         }
         if rows == 0 {
             return Err("there are no rows below its header; expected at least one".to_string().into());
         }
-        Ok(Pass { names, columns, notes })
+        Ok(pass)
     }
 }
 
@@ -174,6 +223,10 @@ struct Pass {
     /// Nothing for those that are ignored.
     columns: Vec<Option<Builder>>,
     notes: Vec<String>,
+    /// The types that were asked for.
+    types: BTreeMap<String, ColumnType>,
+    /// Those of the piece that is being read.
+    rows: usize,
 }
 
 impl Pass {
@@ -181,17 +234,37 @@ impl Pass {
         self.columns.iter().map(|column| column.as_ref().map_or(Seen::default(), |builder| builder.seen)).collect()
     }
 
-    fn finish(self, path: &Path) -> Parsed<Table> {
+    /// The rows so far as a table; those that follow begin anew.
+    fn take(&mut self, path: &Path) -> Parsed<Table> {
         let mut columns = Vec::new();
-        for (name, builder) in self.names.into_iter().zip(self.columns) {
-            if let Some(builder) = builder {
-                let values = builder.finish();
+        for (name, builder) in self.names.iter().zip(&mut self.columns) {
+            if let Some(builder) = builder.as_mut().filter(|builder| builder.column_type().is_some()) {
+                let values = builder.take();
                 let values =
-                    values.map_err(|(line, problem)| format!("line {line}, column {}: {problem}", quoted(&name)))?;
-                columns.push(Column { name, values });
+                    values.map_err(|(line, problem)| format!("line {line}, column {}: {problem}", quoted(name)))?;
+                columns.push(Column { name: name.clone(), values });
             }
         }
-        Ok(Table { path: path.into(), columns, notes: self.notes })
+        self.rows = 0;
+        Ok(Table { path: path.into(), columns, notes: std::mem::take(&mut self.notes) })
+    }
+
+    /// Gives the rows so far away, if there are any.
+    fn give(&mut self, path: &Path, pieces: &mut Pieces) -> std::result::Result<(), Stop> {
+        if self.rows == 0 {
+            return Ok(());
+        }
+        let table = self.take(path)?;
+        (pieces.take)(table).map_err(Stop::Refused)
+    }
+
+    fn finish(mut self, path: &Path, has_decimal_commas: bool) -> Parsed<Survey> {
+        let column_type = |(name, builder): (&String, &Option<Builder>)| {
+            let seen = builder.as_ref()?.seen.column_type(has_decimal_commas);
+            Some((name.clone(), self.types.get(name).copied().unwrap_or(seen)))
+        };
+        let types = self.names.iter().zip(&self.columns).filter_map(column_type).collect();
+        Ok(Survey { table: self.take(path)?, types, is_windows_1252: false })
     }
 }
 

@@ -177,26 +177,44 @@ enum Values {
     Numbers(Vec<f64>),
     Categories(Categories),
     Times(Vec<f64>),
+    /// Of a column that is only looked at.
+    Nothing,
+}
+
+impl Values {
+    fn new(column_type: ColumnType) -> Self {
+        match column_type {
+            ColumnType::Number => Self::Numbers(Vec::new()),
+            ColumnType::Category => Self::Categories(Categories::default()),
+            ColumnType::Time => Self::Times(Vec::new()),
+        }
+    }
 }
 
 impl Builder {
     /// `seen` is what is known of the column already.
     pub(super) fn new(column_type: ColumnType, is_forced: bool, seen: Seen) -> Self {
-        let values = match column_type {
-            ColumnType::Number => Values::Numbers(Vec::new()),
-            ColumnType::Category => Values::Categories(Categories::default()),
-            ColumnType::Time => Values::Times(Vec::new()),
-        };
-        Self { seen, is_forced, values, decimals: None, infinite: None }
+        Self { seen, is_forced, values: Values::new(column_type), decimals: None, infinite: None }
+    }
+
+    /// One that keeps no values, but what has been seen.
+    pub(super) fn watching(seen: Seen) -> Self {
+        Self { seen, is_forced: false, values: Values::Nothing, decimals: None, infinite: None }
+    }
+
+    /// The type that the values are kept as, if they are.
+    pub(super) fn column_type(&self) -> Option<ColumnType> {
+        match self.values {
+            Values::Numbers(_) => Some(ColumnType::Number),
+            Values::Categories(_) => Some(ColumnType::Category),
+            Values::Times(_) => Some(ColumnType::Time),
+            Values::Nothing => None,
+        }
     }
 
     /// Whether the column is what everything that was seen makes it.
     pub(super) fn is_right(&self, has_decimal_commas: bool) -> bool {
-        let column_type = match self.values {
-            Values::Numbers(_) => ColumnType::Number,
-            Values::Categories(_) => ColumnType::Category,
-            Values::Times(_) => ColumnType::Time,
-        };
+        let Some(column_type) = self.column_type() else { return true };
         self.is_forced || column_type == self.seen.column_type(has_decimal_commas)
     }
 
@@ -204,6 +222,7 @@ impl Builder {
         // Words end all questions about the type.
         let meaning = match self.values {
             Values::Categories(_) if self.is_forced || self.seen.words => None,
+            Values::Nothing if self.seen.words => None,
             _ => Some(reading.meaning(field)),
         };
         if let Some(meaning) = meaning {
@@ -219,6 +238,7 @@ impl Builder {
             ))
         };
         match (&mut self.values, meaning) {
+            (Values::Nothing, _) => {}
             (Values::Categories(categories), meaning) => {
                 let is_missing = match meaning {
                     Some(meaning) => meaning == Meaning::Missing,
@@ -244,6 +264,13 @@ impl Builder {
         Ok(())
     }
 
+    /// The values so far; those of the next rows begin anew.
+    pub(super) fn take(&mut self) -> std::result::Result<ColumnValues, (u64, String)> {
+        let values = self.column_type().map_or(Values::Nothing, Values::new);
+        let (seen, is_forced, decimals) = (self.seen, self.is_forced, self.decimals);
+        std::mem::replace(self, Self { seen, is_forced, values, decimals, infinite: None }).finish()
+    }
+
     /// The values; what is wrong with them, with the line.
     pub(super) fn finish(self) -> std::result::Result<ColumnValues, (u64, String)> {
         Ok(match (self.values, self.infinite) {
@@ -255,6 +282,7 @@ impl Builder {
             (Values::Numbers(numbers), None) => ColumnValues::Numbers(numbers),
             (Values::Categories(categories), _) => categories.finish(),
             (Values::Times(times), _) => ColumnValues::Times(times),
+            (Values::Nothing, _) => ColumnValues::Numbers(Vec::new()),
         })
     }
 }

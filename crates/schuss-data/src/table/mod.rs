@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use schuss::{Error, Result, Values};
 
 pub use self::conform::{ColumnKind, ColumnSchema, Unknown, conform};
+pub(crate) use self::set::{MOST_OF_IDENTIFIER, column_schemas, unknown_classes};
 pub use self::set::{Roles, SplitBy, TableSet, Target, features_of};
 use crate::error::{self, Parsed, listed, quoted};
 use crate::nearest::nearest;
@@ -134,6 +135,20 @@ impl ColumnValues {
         }
     }
 
+    /// Takes other categories behind these.
+    fn append_categories(&mut self, other: &Self) {
+        let (Self::Categories { codes, names }, Self::Categories { codes: more, names: of_more }) = (self, other)
+        else {
+            return;
+        };
+        let all: Vec<String> = names.iter().chain(of_more).collect::<BTreeSet<_>>().into_iter().cloned().collect();
+        let place = |name: &String| all.binary_search(name).map_or(0, |place| place as u32);
+        let [of_own, of_more]: [Vec<u32>; 2] = [&*names, of_more].map(|names| names.iter().map(place).collect());
+        codes.iter_mut().flatten().for_each(|code| *code = of_own[*code as usize]);
+        codes.extend(more.iter().map(|code| code.map(|code| of_more[code as usize])));
+        *names = all;
+    }
+
     fn select(&self, rows: &[usize]) -> Self {
         let of_rows = |values: &[f64]| rows.iter().map(|&row| values[row]).collect();
         match self {
@@ -191,6 +206,31 @@ impl Table {
         Ok(self)
     }
 
+    /// Takes the rows of another table with these columns, and maybe more, behind its own. Categories are those of both.
+    ///
+    /// # Errors
+    /// A column that is not there, or is of another type.
+    pub(crate) fn append(&mut self, mut other: Self) -> Result<()> {
+        for column in &mut self.columns {
+            let more = other.columns.iter_mut().find(|of_other| of_other.name == column.name);
+            let Some(more) = more else { return Err(other.no_column(&column.name)) };
+            match (&mut column.values, &mut more.values) {
+                (ColumnValues::Numbers(values), ColumnValues::Numbers(more))
+                | (ColumnValues::Times(values), ColumnValues::Times(more)) => values.append(more),
+                (values @ ColumnValues::Categories { .. }, ColumnValues::Categories { .. }) => {
+                    values.append_categories(&more.values)
+                }
+                (values, more) => {
+                    let [expected, got] = [values.column_type(), more.column_type()].map(ColumnType::plural);
+                    let problem = format!("column {}: expected {expected}, as before, got {got}", quoted(&column.name));
+                    return Err(error::file(&other.path, problem));
+                }
+            }
+        }
+        self.notes.append(&mut other.notes);
+        Ok(())
+    }
+
     fn no_column(&self, name: &str) -> Error {
         error::file(&self.path, no_column(name, &self.names()))
     }
@@ -201,7 +241,7 @@ impl Table {
 }
 
 /// That there is no column of this name among those that there are.
-fn no_column(name: &str, names: &[&str]) -> String {
+pub(crate) fn no_column(name: &str, names: &[&str]) -> String {
     let hint = nearest(name, names.iter().copied());
     let hint = hint.map_or(String::new(), |near| format!("; {} may have been meant", quoted(near)));
     format!(
@@ -281,6 +321,73 @@ impl TableOptions {
 /// not of the type asked for; columns of lists, structures or bytes; a name in the options that no column has; no rows;
 /// more than 100,000 columns; a line of text longer than 16 MiB.
 pub fn read_table(path: &Path, options: &TableOptions) -> Result<Table> {
+    survey(path, options, &Keep::All).map(|survey| survey.table)
+}
+
+/// Which columns' values are kept; of the others, only what they are is found out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Keep<'a> {
+    All,
+    /// Those of these names and, if it is asked for, the last one of those that are read.
+    Only {
+        names: &'a BTreeSet<String>,
+        last: bool,
+    },
+}
+
+impl Keep<'_> {
+    fn keeps(&self, name: &str, is_last: bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only { names, last } => names.contains(name) || *last && is_last,
+        }
+    }
+}
+
+/// A table that was looked through.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    /// The columns that were to be kept.
+    pub(crate) table: Table,
+    /// What all columns are that are read.
+    pub(crate) types: Vec<(String, ColumnType)>,
+    /// Whether it is text that is no UTF-8.
+    pub(crate) is_windows_1252: bool,
+}
+
+/// [`read_table`] of some columns alone, with the types of all.
+pub(crate) fn survey(path: &Path, options: &TableOptions, keep: &Keep) -> Result<Survey> {
+    match format(path, options)? {
+        Format::Text { delimiter } => csv::read(path, delimiter, options, keep),
+        Format::Parquet => columnar::read_parquet(path, options, keep, None),
+        Format::Arrow => columnar::read_arrow(path, options, keep, None),
+    }
+}
+
+/// Who takes the pieces of a table, and how many rows each of them has, at the least or at the most.
+struct Pieces<'f> {
+    rows: usize,
+    take: &'f mut dyn FnMut(Table) -> Result<()>,
+}
+
+/// [`read_table`], so many rows at a time; the types of the columns are those of `options`, as a [`survey`] has found them.
+pub(crate) fn read_pieces(
+    path: &Path,
+    options: &TableOptions,
+    is_windows_1252: bool,
+    rows: usize,
+    take: &mut dyn FnMut(Table) -> Result<()>,
+) -> Result<()> {
+    let pieces = &mut Pieces { rows, take };
+    match format(path, options)? {
+        Format::Text { delimiter } => csv::read_pieces(path, delimiter, options, is_windows_1252, pieces),
+        Format::Parquet => columnar::read_parquet(path, options, &Keep::All, Some(pieces)).map(drop),
+        Format::Arrow => columnar::read_arrow(path, options, &Keep::All, Some(pieces)).map(drop),
+    }
+}
+
+/// What the file at `path` is read as.
+fn format(path: &Path, options: &TableOptions) -> Result<Format> {
     let is_delimiter = |byte: &u8| byte.is_ascii() && !matches!(byte, 0 | b'"' | b'\r' | b'\n');
     if let Some(byte) = options.delimiter.filter(|byte| !is_delimiter(byte)) {
         return Err(Error::value(
@@ -296,11 +403,7 @@ pub fn read_table(path: &Path, options: &TableOptions) -> Result<Table> {
     }
     let mut start = Vec::new();
     (&mut file).take(8).read_to_end(&mut start).map_err(|source| error::io(path, "read", source))?;
-    match Format::of(path, &start).map_err(|problem| error::file(path, problem))? {
-        Format::Text { delimiter } => csv::read(path, delimiter, options),
-        Format::Parquet => columnar::read_parquet(path, options),
-        Format::Arrow => columnar::read_arrow(path, options),
-    }
+    Format::of(path, &start).map_err(|problem| error::file(path, problem))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

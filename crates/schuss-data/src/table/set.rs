@@ -18,7 +18,7 @@ const MOST_CLASSES: usize = 20;
 /// each of so many rows on average or more.
 const LEAST_ROWS: usize = 20;
 /// Categories of which so many are told apart, more than half as many as there are rows, name the rows.
-const MOST_OF_IDENTIFIER: usize = 100;
+pub(crate) const MOST_OF_IDENTIFIER: usize = 100;
 
 /// What the columns of a table are for, beside those that are learnt from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -92,7 +92,11 @@ impl TableSet {
     /// As for [`read_table`]; a column that is named and not there; a target that is missing everywhere, or the same in all
     /// rows, or of times; a weight that is missing or negative.
     pub fn read(path: &Path, options: &TableOptions, roles: &Roles) -> Result<Self> {
-        let mut table = read_table(path, options)?;
+        Self::of_table(path, read_table(path, options)?, options, roles)
+    }
+
+    /// [`TableSet::read`] of a table that was read.
+    pub(crate) fn of_table(path: &Path, mut table: Table, options: &TableOptions, roles: &Roles) -> Result<Self> {
         let mut notes = std::mem::take(&mut table.notes);
         let wrong = |problem: String| error::file(path, problem);
         let name = match &roles.target {
@@ -216,7 +220,25 @@ impl TableSet {
 
     /// Takes the rows of a split out of the training part; nothing if there are none.
     fn split_off(&mut self, split: Split) -> Result<Option<Table>> {
-        let rows = match &self.split {
+        let rows = self.held_out(split)?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let part = self.train.select(&rows);
+        self.remove(&rows);
+        Ok(Some(part))
+    }
+
+    /// Takes these rows, which ascend, out of the training part.
+    pub(crate) fn remove(&mut self, rows: &[usize]) {
+        let stays = |row: &usize| rows.binary_search(row).is_err();
+        let others: Vec<usize> = (0..self.train.rows()).filter(stays).collect();
+        self.train = self.train.select(&others);
+    }
+
+    /// The rows of the training part that a split holds out.
+    pub(crate) fn held_out(&self, split: Split) -> Result<Vec<usize>> {
+        Ok(match &self.split {
             SplitBy::Rows => split.rows(&self.targets(&self.train)?),
             SplitBy::Group(name) => split.rows_by_group(&self.train.column(name)?.values),
             SplitBy::Time(name) => match &self.train.column(name)?.values {
@@ -233,15 +255,7 @@ impl TableSet {
                     return Err(error::file(&self.train.path, problem));
                 }
             },
-        };
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        let stays = |row: &usize| rows.binary_search(row).is_err();
-        let others: Vec<usize> = (0..self.train.rows()).filter(stays).collect();
-        let part = self.train.select(&rows);
-        self.train = self.train.select(&others);
-        Ok(Some(part))
+        })
     }
 
     /// The schema of the training rows.
@@ -249,7 +263,15 @@ impl TableSet {
     /// # Errors
     /// No column has anything to learn from.
     pub fn fit(&mut self, encoder: &Encoder) -> Result<Schema> {
-        let columns: Vec<_> = self.train.columns.iter().filter(|column| self.is_feature(&column.name)).collect();
+        let columns = std::mem::take(&mut self.train.columns);
+        let features: Vec<&Column> = columns.iter().filter(|column| self.is_feature(&column.name)).collect();
+        let schema = self.fit_to(&features, encoder);
+        self.train.columns = columns;
+        schema
+    }
+
+    /// [`TableSet::fit`] of columns that may differ in length: what the training rows have in each.
+    pub(crate) fn fit_to(&mut self, columns: &[&Column], encoder: &Encoder) -> Result<Schema> {
         let views = columns.iter().map(|column| (column.name.as_str(), column.values.view()));
         let mut schema = Schema { target: self.target.name.clone(), ..Schema::fit(views, encoder) };
         let has = |name: &str| schema.columns.iter().any(|column| column.name == name);
@@ -290,7 +312,7 @@ impl TableSet {
     {
         let part = |table: &Table| -> Result<Examples> {
             let (features, _) = features::<T>(table.clone(), schema)?;
-            Ok(Examples { features, targets: self.targets(table)?, weights: self.weights(table)? })
+            Ok(Examples { features, targets: self.targets(table)?, weights: self.weights(table)?, stream: None })
         };
         let optional = |table: &Option<Table>| table.as_ref().map(part).transpose();
         let judged = self.test.as_ref().or(self.valid.as_ref()).unwrap_or(&self.train);
@@ -350,12 +372,12 @@ impl TableSet {
         }
     }
 
-    fn is_feature(&self, name: &str) -> bool {
+    pub(crate) fn is_feature(&self, name: &str) -> bool {
         let is_group = matches!(&self.split, SplitBy::Group(group) if group == name);
         name != self.target.name && self.weight.as_deref() != Some(name) && !is_group
     }
 
-    fn targets(&self, table: &Table) -> Result<TargetValues> {
+    pub(crate) fn targets(&self, table: &Table) -> Result<TargetValues> {
         let values = &table.column(&self.target.name)?.values;
         let wrong =
             |problem: &str| error::file(&table.path, format!("target {}: {problem}", quoted(&self.target.name)));
@@ -364,23 +386,38 @@ impl TableSet {
             let numbers = Array2::from_shape_vec((numbers.len(), 1), numbers.clone()).expect("a number a row");
             return Ok(TargetValues::Values(numbers));
         };
-        let of_rows: Vec<String> = match values {
-            ColumnValues::Numbers(numbers) => numbers.iter().map(|number| class_name(*number)).collect(),
+        let places: HashMap<&String, u32> = names.iter().zip(0..).collect();
+        let mut unknown = BTreeSet::new();
+        let mut place = |name: String| {
+            let place = places.get(&name).copied();
+            if place.is_none() {
+                unknown.insert(name);
+            }
+            place.unwrap_or_default()
+        };
+        let labels: Vec<u32> = match values {
+            ColumnValues::Numbers(numbers) => {
+                // Each is looked up once.
+                let mut known = HashMap::new();
+                let mut of_number =
+                    |number: &f64| *known.entry((number + 0.0).to_bits()).or_insert_with(|| place(class_name(*number)));
+                numbers.iter().map(&mut of_number).collect()
+            }
             ColumnValues::Categories { codes, names } => {
-                codes.iter().flatten().map(|code| names[*code as usize].clone()).collect()
+                let mut known = vec![None; names.len()];
+                let mut of_code =
+                    |code: &u32| *known[*code as usize].get_or_insert_with(|| place(names[*code as usize].clone()));
+                codes.iter().flatten().map(&mut of_code).collect()
             }
             ColumnValues::Times(_) => return Err(wrong("expected classes, got times")),
         };
-        let places: HashMap<&String, u32> = names.iter().zip(0..).collect();
-        let labels: Option<Vec<u32>> = of_rows.iter().map(|name| places.get(name).copied()).collect();
-        let unknown = || {
-            let unknown: BTreeSet<&String> = of_rows.iter().filter(|name| !places.contains_key(name)).collect();
-            unknown_classes(&table.path, &self.target, unknown)
-        };
-        Ok(TargetValues::Classes { labels: labels.ok_or_else(unknown)?, classes: names.len() })
+        if !unknown.is_empty() {
+            return Err(unknown_classes(&table.path, &self.target, &unknown));
+        }
+        Ok(TargetValues::Classes { labels, classes: names.len() })
     }
 
-    fn weights(&self, table: &Table) -> Result<Option<Vec<f64>>> {
+    pub(crate) fn weights(&self, table: &Table) -> Result<Option<Vec<f64>>> {
         let Some(name) = &self.weight else { return Ok(None) };
         let wrong = |problem: String| error::file(&table.path, format!("weights {}: {problem}", quoted(name)));
         let ColumnValues::Numbers(weights) = &table.column(name)?.values else {
@@ -414,7 +451,7 @@ impl TableSet {
 }
 
 impl SplitBy {
-    fn column(&self) -> Option<&str> {
+    pub(crate) fn column(&self) -> Option<&str> {
         match self {
             Self::Rows => None,
             Self::Group(name) | Self::Time(name) => Some(name),
@@ -451,7 +488,7 @@ where
 }
 
 /// The columns that a model needs.
-fn column_schemas(schema: &Schema) -> Vec<ColumnSchema> {
+pub(crate) fn column_schemas(schema: &Schema) -> Vec<ColumnSchema> {
     let kind = |encoding: &Encoding| match encoding {
         Encoding::Number(_) => ColumnKind::Number,
         Encoding::Time { .. } => ColumnKind::Time,
@@ -537,7 +574,11 @@ fn class_name(number: f64) -> String {
     (number + 0.0).to_string()
 }
 
-fn unknown_classes<'n>(path: &Path, target: &Target, names: impl IntoIterator<Item = &'n String>) -> schuss::Error {
+pub(crate) fn unknown_classes<'n>(
+    path: &Path,
+    target: &Target,
+    names: impl IntoIterator<Item = &'n String>,
+) -> schuss::Error {
     let known = listed(target.class_names.iter().flatten().map(|name| quoted(name)));
     let got = listed(names.into_iter().map(|name| quoted(name)));
     error::file(path, format!("target {}: expected one of the classes {known}, got {got}", quoted(&target.name)))

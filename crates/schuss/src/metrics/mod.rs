@@ -103,16 +103,35 @@ impl<T: Real> Model<T> {
     /// See [`Model::check`].
     pub fn evaluate(&self, dataset: Dataset, threads: &Threads) -> Result<Metrics> {
         self.check(dataset)?;
-        let mut workspace = Workspace::new(&self.network, BATCH.min(dataset.rows()), threads);
-        Ok(self.evaluate_in(dataset, &mut workspace))
+        let mut workspace = Workspace::new(&self.network, BATCH.min(dataset.total_rows()), threads);
+        self.evaluate_in(dataset, &mut workspace)
     }
 
     /// [`Model::evaluate`] of a data set that was checked, in memory that is there already.
-    pub(crate) fn evaluate_in(&self, dataset: Dataset, workspace: &mut Workspace<T>) -> Metrics {
+    pub(crate) fn evaluate_in(&self, dataset: Dataset, workspace: &mut Workspace<T>) -> Result<Metrics> {
+        let mut tally = Tally::new(self, dataset);
+        match dataset.stream() {
+            None => self.tally(&mut tally, dataset, workspace),
+            Some(stream) => {
+                let all: Vec<u32> = (0..stream.blocks().len() as u32).collect();
+                let windows: Vec<Vec<u32>> = all.chunks(stream.window_blocks().max(1)).map(<[u32]>::to_vec).collect();
+                let count = windows.len();
+                let mut windows = stream.read(windows, 0);
+                for _ in 0..count {
+                    let window = windows.next()?;
+                    self.tally(&mut tally, window.dataset(), workspace);
+                    windows.give_back(window);
+                }
+            }
+        }
+        let loss = tally.loss / tally.weight;
+        Ok(Metrics { loss, scores: tally.scores(self, loss) })
+    }
+
+    /// Adds the rows of `dataset`, which are all or a part.
+    fn tally(&self, tally: &mut Tally, dataset: Dataset, workspace: &mut Workspace<T>) {
         let last = self.network.last_activation();
         let threads = workspace.threads().clone();
-        let mut loss = 0.0;
-        let mut tally = Tally::new(self, dataset);
         let mut weights = Vec::new();
         self.for_each_batch(dataset.features(), workspace, |range, workspace| {
             weights.clear();
@@ -127,11 +146,9 @@ impl<T: Real> Model<T> {
                     BatchTargets::Values(values.view())
                 }
             };
-            loss += self.loss.evaluate(&threads, output, targets, weights, None);
+            tally.loss += self.loss.evaluate(&threads, output, targets, weights, None);
             tally.add(self, output.a, dataset, range);
         });
-        let loss = loss / tally.weight;
-        Metrics { loss, scores: tally.scores(self, loss) }
     }
 
     /// Targets as the loss compares them with the outputs.
@@ -150,6 +167,7 @@ const CONTIGUOUS: &str = "rows are contiguous";
 struct Tally {
     rows: usize,
     weight: f64,
+    loss: f64,
     correct: f64,
     exact: f64,
     log_loss: f64,
@@ -164,13 +182,17 @@ struct Tally {
 
 impl Tally {
     fn new<T: Real>(model: &Model<T>, dataset: Dataset) -> Self {
-        let mean = match dataset.targets() {
-            Targets::Classes { .. } => Vec::new(),
-            Targets::Values(values) => values.columns().into_iter().map(|y| mean_of(y, dataset.weights())).collect(),
+        let mean = match (dataset.targets(), dataset.total_means()) {
+            (Targets::Classes { .. }, _) => Vec::new(),
+            (Targets::Values(_), Some(means)) => means,
+            (Targets::Values(values), None) => {
+                values.columns().into_iter().map(|y| mean_of(y, dataset.weights())).collect()
+            }
         };
         Self {
-            rows: dataset.rows(),
+            rows: dataset.total_rows(),
             weight: 0.0,
+            loss: 0.0,
             correct: 0.0,
             exact: 0.0,
             log_loss: 0.0,

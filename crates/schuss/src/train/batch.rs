@@ -14,8 +14,7 @@ use crate::{Dataset, Features, Model, Real, Targets, Threads};
 
 /// What a batch is made of, laid out once.
 #[derive(Debug)]
-pub(crate) struct Batch<'d, T> {
-    dataset: Dataset<'d>,
+pub(crate) struct Batch<T> {
     seed: u64,
     augmenter: Option<Augmenter>,
     /// The α of mixup, or 0.
@@ -25,6 +24,9 @@ pub(crate) struct Batch<'d, T> {
     /// What weights are multiplied with, so that their mean over the data set is 1.
     weight_scale: f64,
     labels: Vec<u32>,
+    /// Whether the data have weights, and classes.
+    has_weights: bool,
+    has_classes: bool,
     /// Targets that are no labels, (rows, targets).
     values: Array2<T>,
     weights: Vec<T>,
@@ -33,34 +35,36 @@ pub(crate) struct Batch<'d, T> {
     partner_values: Array2<T>,
 }
 
-impl<'d, T: Real> Batch<'d, T> {
+impl<T: Real> Batch<T> {
     /// For up to `rows` examples at a time of data and settings that were checked.
-    pub(crate) fn new(model: &Model<T>, dataset: Dataset<'d>, settings: &Settings, rows: usize) -> Self {
+    pub(crate) fn new(model: &Model<T>, dataset: Dataset, settings: &Settings, rows: usize) -> Self {
         let matrix = |is_used, columns| Array2::from_elem((if is_used { rows } else { 0 }, columns), T::ZERO);
         let is_mixed = settings.mixup > 0.0;
         let mut batch = Self {
-            dataset,
             seed: settings.seed,
             augmenter: settings.augment.map(|augment| Augmenter::new(augment, settings.seed, &model.example_shape)),
             mixup: settings.mixup,
             label_smoothing: settings.label_smoothing,
             class_weights: settings.class_weights.clone(),
             weight_scale: 1.0,
+            has_weights: dataset.weights().is_some(),
+            has_classes: matches!(dataset.targets(), Targets::Classes { .. }),
             labels: vec![0; rows],
             values: matrix(true, model.targets()),
             weights: vec![T::ONE; rows],
             partners: matrix(is_mixed, model.network.inputs()),
             partner_values: matrix(is_mixed, model.targets()),
         };
-        let total: f64 = (0..dataset.rows() as u32).map(|row| batch.weight(row)).sum();
-        batch.weight_scale = if total > 0.0 { dataset.rows() as f64 / total } else { 1.0 };
+        let of_rows = || (0..dataset.rows() as u32).map(|row| batch.weight(dataset, row)).sum();
+        let total: f64 = dataset.total_weight(&settings.class_weights).unwrap_or_else(of_rows);
+        batch.weight_scale = if total > 0.0 { dataset.total_rows() as f64 / total } else { 1.0 };
         batch
     }
 
     /// What example `row` counts.
-    fn weight(&self, row: u32) -> f64 {
-        let of_row = self.dataset.weights().map_or(1.0, |weights| weights[row as usize]);
-        let of_class = match self.dataset.targets() {
+    fn weight(&self, dataset: Dataset, row: u32) -> f64 {
+        let of_row = dataset.weights().map_or(1.0, |weights| weights[row as usize]);
+        let of_class = match dataset.targets() {
             Targets::Classes { labels, .. } => self.class_weights.get(labels[row as usize] as usize).copied(),
             Targets::Values(_) => None,
         };
@@ -68,48 +72,55 @@ impl<'d, T: Real> Batch<'d, T> {
     }
 
     fn is_weighted(&self) -> bool {
-        self.dataset.weights().is_some() || !self.class_weights.is_empty()
+        self.has_weights || !self.class_weights.is_empty()
     }
 
-    /// Takes the examples at the places `range` of the step's `rows`: overwrites `input`, and what [`Batch::targets`]
-    /// and [`Batch::weights`] give.
+    /// Takes the examples at the places `range` of the step's `rows` of `dataset`, which is all data or a window of them:
+    /// overwrites `input`, and what [`Batch::targets`] and [`Batch::weights`] give.
     pub(crate) fn fill(
         &mut self,
         threads: &Threads,
         model: &Model<T>,
         step: u64,
-        rows: &[u32],
+        (dataset, rows): (Dataset, &[u32]),
         range: Range<usize>,
         mut input: ArrayViewMut2<T>,
     ) {
         timed(Work::Data, || {
             let here = &rows[range.clone()];
-            self.gather(threads, model, step, here, input.view_mut());
+            self.gather(threads, model, step, (dataset, here), input.view_mut());
             if self.is_weighted() {
                 for (place, &row) in here.iter().enumerate() {
-                    self.weights[place] = T::from_f64(self.weight(row));
+                    self.weights[place] = T::from_f64(self.weight(dataset, row));
                 }
             }
             let is_mixed = self.mixup > 0.0;
-            match self.dataset.targets() {
+            match dataset.targets() {
                 Targets::Classes { labels, .. } if !is_mixed => {
                     self.labels.iter_mut().zip(here).for_each(|(label, &row)| *label = labels[row as usize]);
                 }
                 _ => {
                     // Taken out for as long as the batch itself is at work.
                     let mut values = std::mem::take(&mut self.values);
-                    self.write_values(threads, model, here, first_rows_mut(&mut values, here.len()));
+                    self.write_values(threads, model, (dataset, here), first_rows_mut(&mut values, here.len()));
                     self.values = values;
                 }
             }
             if is_mixed {
-                self.mix(threads, model, step, rows, range, input);
+                self.mix(threads, model, step, (dataset, rows), range, input);
             }
         });
     }
 
-    fn gather(&self, threads: &Threads, model: &Model<T>, step: u64, rows: &[u32], out: ArrayViewMut2<T>) {
-        let features = self.dataset.features();
+    fn gather(
+        &self,
+        threads: &Threads,
+        model: &Model<T>,
+        step: u64,
+        (dataset, rows): (Dataset, &[u32]),
+        out: ArrayViewMut2<T>,
+    ) {
+        let features = dataset.features();
         match &self.augmenter {
             None => model.scaling.gather(threads, features, rows, out),
             Some(augmenter) => augmenter.gather(threads, step, &model.scaling, features, rows, out),
@@ -117,8 +128,14 @@ impl<'d, T: Real> Batch<'d, T> {
     }
 
     /// Targets as numbers: of classes, their probabilities.
-    fn write_values(&self, threads: &Threads, model: &Model<T>, rows: &[u32], mut out: ArrayViewMut2<T>) {
-        match self.dataset.targets() {
+    fn write_values(
+        &self,
+        threads: &Threads,
+        model: &Model<T>,
+        (dataset, rows): (Dataset, &[u32]),
+        mut out: ArrayViewMut2<T>,
+    ) {
+        match dataset.targets() {
             Targets::Values(values) => model.target_scaling.gather(threads, Features::F64(values), rows, out),
             Targets::Classes { labels, .. } => {
                 let e = self.label_smoothing;
@@ -141,7 +158,7 @@ impl<'d, T: Real> Batch<'d, T> {
         threads: &Threads,
         model: &Model<T>,
         step: u64,
-        rows: &[u32],
+        (dataset, rows): (Dataset, &[u32]),
         range: Range<usize>,
         mut input: ArrayViewMut2<T>,
     ) {
@@ -154,8 +171,9 @@ impl<'d, T: Real> Batch<'d, T> {
         // Taken out for as long as the batch itself is at work.
         let others = std::mem::take(&mut self.labels);
         let [mut x, mut y] = [&mut self.partners, &mut self.partner_values].map(std::mem::take);
-        self.gather(threads, model, step, &others[..count], first_rows_mut(&mut x, count));
-        self.write_values(threads, model, &others[..count], first_rows_mut(&mut y, count));
+        let partners = (dataset, &others[..count]);
+        self.gather(threads, model, step, partners, first_rows_mut(&mut x, count));
+        self.write_values(threads, model, partners, first_rows_mut(&mut y, count));
         for (i, place) in range.enumerate() {
             // A block of its own for every place.
             let share = draws.at(1, 64 * place as u64).beta(self.mixup);
@@ -166,7 +184,7 @@ impl<'d, T: Real> Batch<'d, T> {
             mix(input.row_mut(i).into_slice().expect("rows are contiguous"), x.row(i));
             mix(self.values.row_mut(i).into_slice().expect("rows are contiguous"), y.row(i));
             if self.is_weighted() {
-                self.weights[i] = share * self.weights[i] + rest * T::from_f64(self.weight(others[i]));
+                self.weights[i] = share * self.weights[i] + rest * T::from_f64(self.weight(dataset, others[i]));
             }
         }
         (self.labels, self.partners, self.partner_values) = (others, x, y);
@@ -174,14 +192,10 @@ impl<'d, T: Real> Batch<'d, T> {
 
     /// The targets of the last `rows` rows that were filled in.
     pub(crate) fn targets(&self, rows: usize) -> BatchTargets<'_, T> {
-        match self.dataset.targets() {
-            Targets::Classes { .. } if self.mixup == 0.0 && self.label_smoothing == 0.0 => {
-                BatchTargets::Classes(&self.labels[..rows])
-            }
-            Targets::Classes { .. } if self.mixup == 0.0 => {
-                BatchTargets::Smoothed(&self.labels[..rows], self.label_smoothing)
-            }
-            _ => BatchTargets::Values(first_rows(&self.values, rows)),
+        match self.has_classes && self.mixup == 0.0 {
+            true if self.label_smoothing == 0.0 => BatchTargets::Classes(&self.labels[..rows]),
+            true => BatchTargets::Smoothed(&self.labels[..rows], self.label_smoothing),
+            false => BatchTargets::Values(first_rows(&self.values, rows)),
         }
     }
 

@@ -149,11 +149,13 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         run.trainer.set_steps(metadata.state.step);
         (run.good, run.good_average, run.best) = (good, good_average, best);
         run.state = metadata.state;
-        run.state.check(run.parts.train.rows()).map_err(wrong)?;
+        run.state.check(run.parts.train.total_rows()).map_err(wrong)?;
         if let (Some(pace), Some(of_settings)) = (&mut run.state.pace, &settings.pace) {
             pace.go_on_as(of_settings);
         }
-        run.fill_order();
+        if run.state.is_in_steps() {
+            run.begin_epoch();
+        }
         Ok(run)
     }
 }

@@ -6,6 +6,7 @@ mod find_rate;
 mod order;
 mod pace;
 mod run;
+mod source;
 mod trainer;
 
 use std::fmt;
@@ -15,7 +16,8 @@ use std::str::FromStr;
 use schuss_kernels::Products;
 
 use crate::{
-    Augment, Clip, Dataset, Error, Layer, Metrics, Model, Optimizer, Real, Result, Schedule, Targets, Threads, WarmUp,
+    Augment, Clip, Dataset, Error, Layer, Metrics, Model, Optimizer, Real, Result, Schedule, Stream, Targets, Threads,
+    WarmUp,
 };
 
 pub use find_rate::{FoundRate, find_rate};
@@ -326,7 +328,7 @@ pub fn train<T: Real>(
             run.stop();
         }
     }
-    Ok(run.finish())
+    run.finish()
 }
 
 impl Settings {
@@ -446,6 +448,24 @@ impl Settings {
         {
             return Err(Error::value("mixup", "0 where there are codes of categories, which do not mix", self.mixup));
         }
-        self.order.check(dataset.rows(), self.epochs)
+        match dataset.stream() {
+            None => self.order.check(dataset.rows(), self.epochs),
+            Some(stream) => self.check_stream(stream),
+        }
+    }
+
+    /// Fails unless steps can be made of the windows of `stream`.
+    fn check_stream(&self, stream: &dyn Stream) -> Result<()> {
+        if let Order::Given(_) = self.order {
+            return Err(Error::value("order", "shuffled or sequential, of rows that are not in memory", "a given one"));
+        }
+        let (blocks, of_window) = (stream.blocks(), stream.window_blocks().max(1));
+        // Whichever blocks they are.
+        let largest: usize = blocks.iter().take(of_window).map(|&rows| rows as usize).sum();
+        if blocks.len() > of_window && self.batch_size > largest {
+            let expected = format!("at most {largest} rows, which are in memory together");
+            return Err(Error::value("batch size", expected, self.batch_size));
+        }
+        Ok(())
     }
 }

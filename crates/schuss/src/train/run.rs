@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::train::pace::Pace;
+use crate::train::source::Source;
 use crate::train::trainer::Trainer;
 use crate::train::{Evaluate, Event, Keep, Measured, OnDivergence, Parts, Settings, Summary};
 use crate::{Error, Model, Network, Plateau, Real, Result, Schedule, Scores, Threads};
@@ -24,7 +25,7 @@ use crate::{Error, Model, Network, Plateau, Real, Result, Schedule, Scores, Thre
 ///         run.stop();
 ///     }
 /// }
-/// assert_eq!(run.finish().steps, 6);
+/// assert_eq!(run.finish()?.steps, 6);
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub struct Run<'m, 'd, T> {
     pub(super) trainer: Trainer<'m, 'd, T>,
     pub(super) parts: Parts<'d>,
     total_steps: u64,
-    order: Vec<u32>,
+    source: Source<'d>,
     pub(super) state: State,
     /// Parameters of the last epoch after which everything was finite.
     pub(super) good: Snapshot<T>,
@@ -75,6 +76,11 @@ impl State {
     /// Whether some epoch was the best.
     pub(super) fn has_best(&self) -> bool {
         self.best_score.is_some()
+    }
+
+    /// Whether steps of an epoch are under way.
+    pub(super) fn is_in_steps(&self) -> bool {
+        self.phase == Phase::Steps
     }
 
     /// Fails unless a run over `rows` examples can stand so.
@@ -162,8 +168,8 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             measured: Measured::default(),
         };
         Ok(Self {
-            total_steps: settings.total_steps(parts.train.rows()),
-            order: vec![0; parts.train.rows()],
+            total_steps: settings.total_steps(parts.train.total_rows()),
+            source: Source::new(parts.train, &settings.order, settings.batch_size),
             trainer,
             parts,
             state,
@@ -184,18 +190,19 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
                 Phase::Begin => {
                     self.state.phase = Phase::Epoch;
                     if self.trainer.settings().evaluation != Evaluate::AtEnd || self.total_steps == 0 {
-                        self.measure(true);
+                        self.measure(true)?;
                         return Ok(Some(self.epoch_event(-1)));
                     }
                 }
                 Phase::Epoch if self.is_over() => self.state.phase = Phase::Done,
                 Phase::Epoch => {
-                    self.fill_order();
                     self.state.place = 0;
+                    self.begin_epoch();
                     self.state.phase = Phase::Steps;
                     return Ok(Some(Event::EpochStarted { epoch: self.state.epoch }));
                 }
-                Phase::Steps if self.state.place == self.order.len() || self.is_over() => {
+                Phase::Steps if self.state.place == self.source.len() || self.is_over() => {
+                    self.source.end();
                     self.state.phase = Phase::Metrics;
                     return Ok(Some(Event::StepsFinished { epoch: self.state.epoch }));
                 }
@@ -241,7 +248,10 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
 
     /// Ends the run and gives the model the parameters that it keeps: the last ones, their average where there is one, the
     /// best ones, or the last good ones.
-    pub fn finish(mut self) -> Summary {
+    ///
+    /// # Errors
+    /// Rows of a [`Stream`](crate::Stream) that cannot be read, to measure what is kept; the model has it all the same.
+    pub fn finish(mut self) -> Result<Summary> {
         let State { step, is_stopped, is_lost, epoch, .. } = self.state;
         let last_epoch = epoch as i64 - 1;
         let kept_epoch = match self.give_kept() {
@@ -260,17 +270,18 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         let is_stale = to_calibrate_by.is_some() || kept_epoch != last_epoch || measured == Measured::default();
         if is_stale {
             let with_train = measured.train.is_some() || (valid.is_none() && test.is_none());
-            measured.train = with_train.then(|| self.trainer.evaluate_kept(train));
-            measured.valid = valid.map(|valid| self.trainer.evaluate_kept(valid));
+            measured.train = with_train.then(|| self.trainer.evaluate_kept(train)).transpose()?;
+            measured.valid = valid.map(|valid| self.trainer.evaluate_kept(valid)).transpose()?;
         }
         if is_stale || self.trainer.settings().test_at_end {
-            measured.test = test.map(|test| self.trainer.evaluate_kept(test));
+            measured.test = test.map(|test| self.trainer.evaluate_kept(test)).transpose()?;
         }
-        Summary { steps: step, stopped: is_stopped, kept_epoch, measured, pace: self.state.pace }
+        Ok(Summary { steps: step, stopped: is_stopped, kept_epoch, measured, pace: self.state.pace })
     }
 
-    pub(super) fn fill_order(&mut self) {
-        self.trainer.settings().order.fill(self.state.epoch, &mut self.order);
+    /// Goes to the rows of the epoch from where it stands.
+    pub(super) fn begin_epoch(&mut self) {
+        self.source.begin(self.state.epoch, self.state.place);
     }
 
     /// Whether no step is left to make.
@@ -302,11 +313,11 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         let rate = self.learning_rate();
         let Settings { dropout_schedule, decay_schedule, .. } = *self.trainer.settings();
         self.trainer.set_factors(self.factor(dropout_schedule), self.factor(decay_schedule));
-        let end = (self.state.place + self.trainer.settings().batch_size).min(self.order.len());
-        let rows = &self.order[self.state.place..end];
+        let end = (self.state.place + self.trainer.settings().batch_size).min(self.source.len());
+        let (dataset, rows) = self.source.take(self.state.place..end)?;
         let count = rows.len();
         let step = self.state.step;
-        let result = self.trainer.step(rows, rate);
+        let result = self.trainer.step_of(dataset, rows, rate);
         self.state.place = end;
         match result {
             Some(loss) => {
@@ -388,13 +399,13 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
                 || self.state.plateau.is_some());
         let mut is_last = self.is_over() || epoch + 1 == self.trainer.settings().epochs;
         if chooses {
-            self.state.measured.valid = self.trainer.evaluate_part(self.parts.valid);
+            self.state.measured.valid = self.trainer.evaluate_part(self.parts.valid)?;
             self.choose(epoch as i64);
             is_last |= self.state.is_stopped;
         }
         let is_measured = is_last || self.trainer.settings().evaluation.is_due(epoch);
         if is_measured {
-            self.measure(!chooses);
+            self.measure(!chooses)?;
         } else {
             // Those of an earlier epoch are not this one's.
             self.state.measured =
@@ -421,16 +432,17 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
 
     /// Measures the training data, unless others say enough, the validation data if they are not measured yet, and the
     /// test data unless they are left for the end.
-    fn measure(&mut self, with_valid: bool) {
+    fn measure(&mut self, with_valid: bool) -> Result<()> {
         let Parts { train, valid, test } = self.parts;
         let is_at_end = self.trainer.settings().evaluation == Evaluate::AtEnd;
         let train = (!is_at_end || (test.is_none() && valid.is_none())).then_some(train);
         let before = self.state.measured;
         self.state.measured = Measured {
-            train: self.trainer.evaluate_part(train),
-            valid: if with_valid { self.trainer.evaluate_part(valid) } else { before.valid },
-            test: if self.trainer.settings().test_at_end { None } else { self.trainer.evaluate_part(test) },
+            train: self.trainer.evaluate_part(train)?,
+            valid: if with_valid { self.trainer.evaluate_part(valid)? } else { before.valid },
+            test: if self.trainer.settings().test_at_end { None } else { self.trainer.evaluate_part(test)? },
         };
+        Ok(())
     }
 
     /// What the validation metrics of an epoch decide: which parameters to keep, whether to go on, how fast.

@@ -16,7 +16,8 @@ use crate::{Average, Dataset, Error, Metrics, Model, Optimizer, Real, Result, Th
 #[derive(Debug)]
 pub struct Trainer<'m, 'd, T> {
     pub(crate) model: &'m mut Model<T>,
-    batch: Batch<'d, T>,
+    dataset: Dataset<'d>,
+    batch: Batch<T>,
     workspace: Workspace<T>,
     settings: Settings,
     pub(super) optimizer: OptimizerState<T>,
@@ -36,13 +37,14 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
     /// Data that do not fit the model; settings outside their range.
     pub fn new(model: &'m mut Model<T>, dataset: Dataset<'d>, settings: &Settings, threads: &Threads) -> Result<Self> {
         settings.check(model, dataset)?;
-        let rows = settings.batch_size.min(dataset.rows()).div_ceil(settings.accumulate);
+        let rows = settings.batch_size.min(dataset.total_rows()).div_ceil(settings.accumulate);
         let parameters = model.network.parameters().len();
         let optimizer = Self::optimizer(model, settings)?;
         let is_averaged = settings.average.is_some() || matches!(settings.optimizer, Optimizer::ScheduleFree { .. });
         Ok(Self {
             // Evaluation takes the larger batches.
             workspace: Workspace::new(&model.network, rows.max(BATCH), threads).with_products(settings.products),
+            dataset,
             batch: Batch::new(model, dataset, settings, rows),
             optimizer,
             average: settings.average.map(|decay| Average::new(decay, parameters)).transpose()?,
@@ -114,7 +116,12 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
     /// # Panics
     /// More rows than a batch has, or one that does not exist.
     pub fn step(&mut self, rows: &[u32], learning_rate: f64) -> Option<f64> {
-        let loss = self.gradient(rows);
+        self.step_of(self.dataset, rows, learning_rate)
+    }
+
+    /// [`Trainer::step`] on rows of `dataset`: the data, or a window of them.
+    pub(super) fn step_of(&mut self, dataset: Dataset, rows: &[u32], learning_rate: f64) -> Option<f64> {
+        let loss = self.gradient_of(dataset, rows);
         let goes_on = self.settings.on_divergence == OnDivergence::GoOn;
         self.steps += 1;
         if !loss.is_finite() && !goes_on {
@@ -213,13 +220,17 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
     /// # Panics
     /// As for [`Trainer::step`].
     pub fn gradient(&mut self, rows: &[u32]) -> f64 {
+        self.gradient_of(self.dataset, rows)
+    }
+
+    fn gradient_of(&mut self, dataset: Dataset, rows: &[u32]) -> f64 {
         let threads = self.workspace.threads().clone();
         let piece = rows.len().div_ceil(self.settings.accumulate);
         let mut sum = 0.0;
         for first_row in (0..rows.len()).step_by(piece.max(1)) {
             let range = first_row..(first_row + piece).min(rows.len());
             let share = range.len() as f64 / rows.len() as f64;
-            sum += self.gradient_of(&threads, rows, range);
+            sum += self.gradient_of_batch(&threads, (dataset, rows), range);
             if self.settings.accumulate > 1 {
                 let share = T::from_f64(share);
                 let is_first = first_row == 0;
@@ -239,7 +250,7 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
     }
 
     /// The loss summed over the examples at the places `range` of `rows`, and the gradient of its mean.
-    fn gradient_of(&mut self, threads: &Threads, rows: &[u32], range: Range<usize>) -> f64 {
+    fn gradient_of_batch(&mut self, threads: &Threads, rows: (Dataset, &[u32]), range: Range<usize>) -> f64 {
         let Self { model, workspace, batch, .. } = self;
         let Model { network, loss, .. } = &**model;
         let (count, last) = (range.len(), network.last_activation());
@@ -283,12 +294,12 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
     }
 
     /// Loss and scores over all rows of a data set that fits the model, by the parameters to keep.
-    pub(crate) fn evaluate_part(&mut self, part: Option<Dataset>) -> Option<Metrics> {
-        part.map(|part| self.with_evaluated(|trainer| trainer.evaluate_kept(part)))
+    pub(crate) fn evaluate_part(&mut self, part: Option<Dataset>) -> Result<Option<Metrics>> {
+        part.map(|part| self.with_evaluated(|trainer| trainer.evaluate_kept(part))).transpose()
     }
 
     /// Loss and scores over all rows of a data set that fits the model, by its parameters as they are.
-    pub(crate) fn evaluate_kept(&mut self, part: Dataset) -> Metrics {
+    pub(crate) fn evaluate_kept(&mut self, part: Dataset) -> Result<Metrics> {
         self.with_exact(|model, workspace| model.evaluate_in(part, workspace))
     }
 

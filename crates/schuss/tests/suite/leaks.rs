@@ -21,14 +21,16 @@ fn noise(seed: u64, rows: usize, columns: usize) -> Array2<f64> {
     Array2::from_shape_simple_fn((rows, columns), || 2.0 * random() - 1.0)
 }
 
+/// The features with one class for all rows.
+fn of_class<'a>(features: Features<'a>, labels: &'static [u32]) -> Dataset<'a> {
+    Dataset::new(features, Targets::Classes { labels: &labels[..features.rows()], classes: 2 }).unwrap()
+}
+
 #[track_caller]
 fn check_shared(train: Features, test: Features, expected: usize) {
-    static LABELS: [[u32; 100]; 2] = [[0; 100], [1; 100]];
-    fn of_class(features: Features<'_>, class: usize) -> Dataset<'_> {
-        Dataset::new(features, Targets::Classes { labels: &LABELS[class][..features.rows()], classes: 2 }).unwrap()
-    }
-    assert_eq!(shared_rows(of_class(train, 0), of_class(test, 0)), expected);
-    assert_eq!(shared_rows(of_class(train, 0), of_class(test, 1)), 0, "of another class");
+    let [zeros, ones]: [&[u32]; 2] = [&[0; 1000], &[1; 1000]];
+    assert_eq!(shared_rows(of_class(train, zeros), of_class(test, zeros)), expected);
+    assert_eq!(shared_rows(of_class(train, zeros), of_class(test, ones)), 0, "of another class");
 }
 
 #[test]

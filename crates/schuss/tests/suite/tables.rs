@@ -133,7 +133,7 @@ fn a_resumed_run_ends_with_the_same_bits() {
                 let threads = Threads::new(3).unwrap();
                 let mut run = Run::resume(&mut other, parts, &settings, &threads, &checkpoint).unwrap();
                 while run.advance().unwrap().is_some() {}
-                assert_eq!(run.finish(), summary, "killed after {kill_after} events");
+                assert_eq!(run.finish().unwrap(), summary, "killed after {kill_after} events");
                 assert_eq!(weights_sha256(&other.network), weights_sha256(&expected.network));
             }
             let other = Settings { dropout_schedule: Schedule::Constant, ..settings.clone() };

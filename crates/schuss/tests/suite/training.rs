@@ -297,7 +297,7 @@ fn a_resumed_run_ends_with_the_same_bits() {
             let mut run = Run::resume(&mut other, parts, &settings, &threads, &checkpoint).unwrap();
             assert_eq!(run.checkpoint(), checkpoint, "a checkpoint of a checkpoint is itself");
             while run.advance().unwrap().is_some() {}
-            let summary = run.finish();
+            let summary = run.finish().unwrap();
             let got = (weights_sha256(&other.network), summary);
             assert_eq!(got, expected, "{optimizer:?}, killed after {kill_after} events");
         }
@@ -432,7 +432,7 @@ fn a_pace_repeats_itself() {
                 }
             }
         }
-        let summary = run.finish();
+        let summary = run.finish().unwrap();
         (weights_sha256(&model.network), summary, rates)
     };
     let (sha, summary, rates) = run(&settings, true);
