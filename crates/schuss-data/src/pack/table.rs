@@ -83,7 +83,7 @@ pub fn pack_data(data: &Data, window_bytes: u64, out: &Path) -> Result<()> {
 }
 
 /// Packs tables of the same columns as one, whatever their size: a piece of them at a time is in memory and, of all rows, the
-/// target, the columns by which rows are held out, and some 25 bytes more.
+/// target, the columns by which rows are held out, and the part of each: 30 bytes a row as measured with classes to predict.
 ///
 /// The test part and the validation part are those of [`TableSet`], as is the schema, but for medians and quantiles of more than
 /// 100,000 training rows (fewer of more than 167 columns): those are of a sample of so many, always the same, beside the
