@@ -228,14 +228,12 @@ pub fn doubts<T: Real>(row: &str, judged: Dataset, model: &Model<T>) -> Vec<Stri
 pub fn leak_warnings(data: &Data, others: &[(String, Dataset)]) -> Result<Vec<String>> {
     let train = data.train.dataset()?;
     let mut warnings = Vec::new();
-    if let Targets::Classes { .. } = train.targets() {
-        if let Some(class) = train.class_counts().iter().position(|rows| *rows == 0) {
-            let name = data.class_names.as_ref().and_then(|names| names.get(class)).cloned();
-            warnings.push(format!(
-                "No training row is of class {}, so it cannot be learned.",
-                name.unwrap_or_else(|| class.to_string())
-            ));
-        }
+    if let Some(class) = train.class_counts().iter().position(|rows| *rows == 0) {
+        let name = data.class_names.as_ref().and_then(|names| names.get(class)).cloned();
+        warnings.push(format!(
+            "No training row is of class {}, so it cannot be learned.",
+            name.unwrap_or_else(|| class.to_string())
+        ));
     }
     let all = if data.train.is_sample() { "a sample of the training data" } else { "the training data" };
     for (row, dataset) in others {

@@ -161,7 +161,7 @@ fn several_tables_are_one_and_columns_come_in_any_order() {
 fn columnar_files_are_packed_as_text_is() {
     let folder = TempDir::new().unwrap();
     let rows = 2500;
-    let number = |i: usize| (i % 9 > 0).then(|| (i * 37 % 101) as f64);
+    let number = |i: usize| (!i.is_multiple_of(9)).then(|| (i * 37 % 101) as f64);
     let numbers: ArrayRef = Arc::new((0..rows).map(number).collect::<Float64Array>());
     let word = |i: usize| ["a", "b", "c"][i * i % 3];
     let words: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(word)));
@@ -251,7 +251,8 @@ fn means_and_deviations_are_of_all_rows_and_medians_of_a_sample() {
 /// Numbers, classes and weights made up, as data in memory.
 fn examples(rows: usize, columns: usize) -> Data {
     let features = Array2::from_shape_fn((rows, columns), |(i, j)| ((i * 7 + j * 13) % 29) as f32 / 29.0 - 0.4);
-    let label = |row: usize| u32::from(features[(row, 0)] + features[(row, 1)] > 0.1) + u32::from(row % 17 == 0);
+    let label =
+        |row: usize| u32::from(features[(row, 0)] + features[(row, 1)] > 0.1) + u32::from(row.is_multiple_of(17));
     let labels: Vec<u32> = (0..rows).map(label).collect();
     let train = Examples {
         features: FeatureValues::F32(features),

@@ -2,9 +2,10 @@
 
 use std::fmt::Debug;
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::Value;
 use crate::{Dataset, Features, Result, Scaling, Targets};
 
 /// Where the rows come from that a [`Dataset`] is a sample of: blocks of rows outside memory, read a window at a time.
@@ -211,6 +212,10 @@ impl Moments {
         self.most = self.most.max(x);
     }
 
+    fn add_each<X: Value>(all: &mut [Self], numbers: ArrayView1<X>) {
+        all.iter_mut().zip(numbers).for_each(|(moments, &x)| moments.add(x.into()));
+    }
+
     /// Those of both (Chan, Golub and LeVeque 1979).
     #[must_use]
     pub fn with(self, other: Self) -> Self {
@@ -288,7 +293,7 @@ impl Totals {
         if with_features {
             self.features.resize(dataset.features().columns(), Moments::default());
             crate::dataset::with_view!(dataset.features(), view => {
-                self.features.iter_mut().zip(view.row(row)).for_each(|(moments, &x)| moments.add(f64::from(x)));
+                Moments::add_each(&mut self.features, view.row(row));
             });
         }
     }

@@ -447,7 +447,7 @@ impl FoundColumn {
                 let mut values = sample.clone();
                 if (values.len() as f64) < moments.count || self.has_missing {
                     let ends = [moments.least, moments.most].into_iter().filter(|_| moments.count > 0.0);
-                    let has = |x: f64| values.iter().any(|value| *value == x);
+                    let has = |x: f64| values.contains(&x);
                     let missing = ends.filter(|&x| !has(x)).collect::<Vec<_>>();
                     values.extend(missing);
                     values.extend((self.has_missing && !values.iter().any(|x| x.is_nan())).then_some(f64::NAN));
