@@ -135,7 +135,7 @@ impl Plan {
             options.epochs.get_or_insert(match preset.as_str() {
                 "small" => QUICK_EPOCHS,
                 _ if members == 1 => settings.epochs,
-                _ => epochs_of_member(steps),
+                _ => epochs_of_member(steps, real_mlp.task),
             });
         }
         if options.keep.is_none() && options.valid.as_deref() != Some("0") {

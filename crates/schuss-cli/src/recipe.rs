@@ -93,8 +93,8 @@ pub fn epochs_between(epochs: usize) -> NonZeroUsize {
 }
 
 /// Epochs of each network of an ensemble, of so many steps: fewer than those of a network alone, since what one learns too
-/// much or too little the others make up for, but enough steps to learn.
-pub fn epochs_of_member(steps: usize) -> usize {
-    const ENOUGH_STEPS: usize = 1200;
-    (ENOUGH_STEPS / steps).clamp(40, 160)
+/// much or too little the others make up for, but enough steps to learn. Numbers take longer than classes.
+pub fn epochs_of_member(steps: usize, task: Task) -> usize {
+    let enough_steps = if task == Task::Regression { 1800 } else { 1200 };
+    (enough_steps / steps).clamp(40, 160)
 }

@@ -48,7 +48,8 @@ pub enum NumberScale {
     Divide(f64),
     /// [`NumberScaling::Standard`]
     Standard,
-    /// [`NumberScaling::Robust`]
+    /// [`NumberScaling::Robust`]; [`NumberScaling::Standard`] where one row in a hundred, and twenty at least, are more
+    /// than six interquartile ranges from the median: that many are no outliers, and the clip would make them all the same.
     #[default]
     Robust,
     /// [`NumberScaling::Quantile`]
@@ -68,6 +69,7 @@ impl NumberScaling {
         match scale {
             NumberScale::None => Self::None,
             NumberScale::Divide(divisor) => Self::Divide(divisor),
+            NumberScale::Robust if has_heavy_tail(sorted) => Self::fit(NumberScale::Standard, sorted),
             NumberScale::Standard => {
                 let count = sorted.len() as f64;
                 let mean = sorted.iter().map(|x| x / count).sum::<f64>();
@@ -129,6 +131,19 @@ impl NumberScaling {
             Self::Quantile { knots } => between(knots, x),
         }
     }
+}
+
+/// Whether one number in a hundred, and twenty at least, are more than six interquartile ranges from the median.
+fn has_heavy_tail(sorted: &[f64]) -> bool {
+    const FAR_OFF: f64 = 6.0;
+    const LEAST: usize = 20;
+    let [low, median, high] = [0.25, 0.5, 0.75].map(|level| quantile(sorted, level));
+    let reach = FAR_OFF * (high - low);
+    let beyond = sorted.partition_point(|x| *x < median - reach) + sorted.len()
+        - sorted.partition_point(|x| *x <= median + reach);
+    // Squares of larger ones may not be finite.
+    let is_moderate = sorted[0].abs().max(sorted[sorted.len() - 1].abs()) < 1e100;
+    high > low && is_moderate && beyond >= LEAST && 100 * beyond >= sorted.len()
 }
 
 /// Φ⁻¹ of the share that belongs to each knot.

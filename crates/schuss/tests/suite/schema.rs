@@ -53,6 +53,18 @@ fn numbers_are_scaled() {
     check(ties, &with(NumberScale::Quantile), &[&[-3.0], &[0.0], &[0.0], &[0.0], &[3.0]], [1, 0, 0]);
 }
 
+/// So many of a thousand numbers far off are outliers, which are clipped, or a tail, which is not.
+#[test]
+fn tails_are_not_outliers() {
+    for (far, is_tail) in [(0, false), (19, false), (20, true), (200, true)] {
+        let numbers: Vec<f64> =
+            (0..1000).map(|i| if i < far { 1e4 + f64::from(i) } else { f64::from(i % 10) }).collect();
+        let schema = Schema::fit([("x", Values::Numbers(&numbers))], &Encoder::default());
+        let is_standard = matches!(schema.columns[0].encoding, Encoding::Number(NumberScaling::Standard { .. }));
+        assert_eq!(is_standard, is_tail, "{far} far off: {:?}", schema.columns[0]);
+    }
+}
+
 #[test]
 fn what_is_far_off_stays_finite() {
     let numbers = [-f64::MAX, -1e300, 0.0, 1e-300, 1.0, f64::MAX];
