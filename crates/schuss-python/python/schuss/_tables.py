@@ -41,7 +41,8 @@ def encode(schema, table, dtype):
     if missing:
         raise ValueError(f"X: the columns {', '.join(map(repr, missing))} are missing, which the model was fitted with")
     cells = [(name, _cells(name, found[name], names)) for name, names in schema.columns()]
-    return schema.encode(cells, np.dtype(dtype) == np.float32)
+    # Memory of NumPy's own, which can be marked read-only and writeable again.
+    return schema.encode(cells, np.dtype(dtype) == np.float32).copy()
 
 
 def _of_pandas(column):
