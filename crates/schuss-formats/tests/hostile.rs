@@ -140,7 +140,7 @@ fn hostile_files_are_refused() {
     let unknown = model(&[(1, node("Conv", &["x"], "y"))]);
     check_refused(&unknown, "operator Conv: it is not understood here");
     check_refused(&model(&[(1, node("Relu", &["nothing"], "y"))]), "nothing before it gives its input \"nothing\"");
-    check_refused(&model(&[]), "no dense layer");
+    check_refused(&model(&[]), "none of its outputs");
     let two = model(&[(11, field(1, b"z"))]);
     check_refused(&two, "2 inputs");
 }
