@@ -220,8 +220,11 @@ impl<'a> Reporter<'a> {
                         self.bar.suspend(|| say!("{}", progress::head(measured)));
                         measured
                     });
-                    let text = progress::line(epoch, measured, first, self.epoch_seconds);
-                    self.bar.suspend(|| say!("{text}"));
+                    // Where training rows are measured now and then, other epochs are not worth a line.
+                    if first.train.is_none() || measured.train.is_some() {
+                        let text = progress::line(epoch, measured, first, self.epoch_seconds);
+                        self.bar.suspend(|| say!("{text}"));
+                    }
                 }
                 self.epoch_seconds = 0.0;
                 return Some(line);

@@ -183,7 +183,7 @@ export function lineChart(spec: Lines): Node[] {
           width: (line.width ?? 2) * fineness(),
           ...(line.dash ? { dash: line.dash.map((part) => part * fineness()) } : {}),
           points: { ...dotted(line.values), fill: colour(line.colour), stroke: colour(line.colour) },
-          spanGaps: false,
+          spanGaps: true, // parts may be measured now and then
         })),
       ],
       cursor: { drag: { x: false, y: false }, y: false, points: { size: 8 } },
