@@ -4,6 +4,7 @@
 //! was trained on, from a raw file of the same kind.
 
 mod columnar;
+mod columns;
 mod conform;
 mod csv;
 mod infer;
