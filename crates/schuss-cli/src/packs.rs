@@ -9,7 +9,7 @@ use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::report::grouped;
 use crate::run_folder::model_in;
-use crate::tables::{check_codes, check_no_table, chooses, columns_of, schema_of};
+use crate::tables::{check_codes, check_no_table, chooses, columns_of, reading_flags, schema_of, set};
 
 /// Whether DATA is a packed data set.
 pub fn is_name_of_pack(name: &str) -> bool {
@@ -18,19 +18,8 @@ pub fn is_name_of_pack(name: &str) -> bool {
 
 /// Opens a packed data set to learn from; the options get what was chosen for it, with the reasons.
 pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>) -> Result<Data> {
-    let settled = [
-        ("target", options.target.is_some()),
-        ("test", options.test.is_some()),
-        ("types", options.types.is_some()),
-        ("ignore", options.ignore.is_some()),
-        ("weight", options.weight.is_some()),
-        ("group", options.group.is_some()),
-        ("split-by-time", options.split_by_time.is_some()),
-        ("delimiter", options.delimiter.is_some()),
-        ("missing", options.missing.is_some()),
-        ("image-size", options.image_size.is_some()),
-    ];
-    if let Some((flag, _)) = settled.into_iter().find(|(_, is_set)| *is_set) {
+    let of_pictures = set([("image-size", options.image_size.is_some())]);
+    if let Some(flag) = reading_flags(options).chain(of_pictures).next() {
         return Err(Failure::Usage(format!(
             "--{flag}: {name} is packed, which settled that; leave it out, or give it to `schuss data pack`"
         )));

@@ -47,9 +47,9 @@ pub fn is_name_of_table(name: &str) -> bool {
     !schuss_data::NAMES.contains(&name) && is_table(Path::new(name))
 }
 
-/// Fails where options are set that only tables have.
-pub fn check_no_table(options: &Options, name: &str) -> Result<()> {
-    let of_tables = [
+/// The flags that are set of those that say how a table is read.
+pub fn reading_flags(options: &Options) -> impl Iterator<Item = &'static str> {
+    set([
         ("target", options.target.is_some()),
         ("test", options.test.is_some()),
         ("types", options.types.is_some()),
@@ -59,12 +59,23 @@ pub fn check_no_table(options: &Options, name: &str) -> Result<()> {
         ("split-by-time", options.split_by_time.is_some()),
         ("delimiter", options.delimiter.is_some()),
         ("missing", options.missing.is_some()),
+    ])
+}
+
+/// Those flags that are set.
+pub fn set<const N: usize>(flags: [(&'static str, bool); N]) -> impl Iterator<Item = &'static str> {
+    flags.into_iter().filter_map(|(flag, is_set)| is_set.then_some(flag))
+}
+
+/// Fails where options are set that only tables have.
+pub fn check_no_table(options: &Options, name: &str) -> Result<()> {
+    let others = set([
         ("preset", options.preset.is_some()),
         ("scale robust", options.scale.as_deref() == Some("robust")),
         ("scale quantile", options.scale.as_deref() == Some("quantile")),
-    ];
-    match of_tables.into_iter().find(|(_, is_set)| *is_set) {
-        Some((flag, _)) => Err(Failure::Usage(format!(
+    ]);
+    match reading_flags(options).chain(others).next() {
+        Some(flag) => Err(Failure::Usage(format!(
             "--{flag} needs a table (CSV, Parquet or Arrow), which {name} is not; leave it out"
         ))),
         None => Ok(()),
