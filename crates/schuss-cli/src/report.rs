@@ -193,12 +193,12 @@ pub fn doubts<T: Real>(row: &str, judged: Dataset, model: &Model<T>) -> Vec<Stri
     const FEW: usize = 10;
     let mut warnings = Vec::new();
     let rows = counted(judged.rows(), row);
-    if let (Targets::Classes { labels, .. }, Task::Classification { classes }) = (judged.targets(), model.task) {
-        let mut counts = vec![0usize; classes];
-        labels.iter().for_each(|&label| counts[label as usize] += 1);
-        let missing: Vec<usize> = (0..classes).filter(|&class| counts[class] == 0).collect();
+    if let (Targets::Classes { .. }, Task::Classification { classes }) = (judged.targets(), model.task) {
+        let counts = judged.class_counts();
+        let count = |class: usize| counts.get(class).copied().unwrap_or(0);
+        let missing: Vec<usize> = (0..classes).filter(|&class| count(class) == 0).collect();
         let name = |class: usize| model.class_names.get(class).cloned().unwrap_or_else(|| class.to_string());
-        let present = (0..classes).find(|&class| counts[class] == judged.rows());
+        let present = (0..classes).find(|&class| count(class) == judged.total_rows());
         match (present, &missing[..]) {
             (Some(class), _) if classes > 1 && judged.rows() > 1 => warnings.push(format!(
                 "All {rows} are of class {}: they do not show how well it is told apart from others, and some metrics are not \

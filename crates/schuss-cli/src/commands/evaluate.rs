@@ -177,8 +177,15 @@ fn findings<T: Real>(
     let is_sample = dataset.total_rows() > dataset.rows();
     let row = if is_sample { format!("sampled {row}") } else { row.into() };
     // What is judged alone may be all that there is of these data.
-    let of_run = if part == Part::All { data_of_run(&arguments.subject.model, file) } else { None };
-    let learned = if part == Part::All { of_run.as_ref() } else { Some(data) };
+    let of_run;
+    let learned = match (part, &retraining) {
+        (Part::All, Some(retraining)) => Some(&retraining.data),
+        (Part::All, None) => {
+            of_run = data_of_run(&arguments.subject.model, file);
+            of_run.as_ref()
+        }
+        (Part::Test | Part::Train, _) => Some(data),
+    };
     let mut warnings = doubts(&row, dataset, &model);
     if let Some(learned) = learned {
         let others = if part == Part::Train { Vec::new() } else { vec![(row, dataset)] };
