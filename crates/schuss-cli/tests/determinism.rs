@@ -292,14 +292,7 @@ fn a_killed_run_goes_on_to_the_same_end() {
         let done: Value = serde_json::from_str(&last).unwrap();
         assert_eq!(sha256_of(&done), sha256_of(&expected.done()), "{options}");
         // Its metrics are those of the undisturbed run, line by line, once.
-        let metrics = |folder: &str| -> Vec<Value> {
-            let text = fs::read_to_string(room.path(&format!("{folder}/metrics.jsonl"))).unwrap();
-            let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-            lines.pop();
-            lines.iter_mut().for_each(|line| drop(line.as_object_mut().unwrap().remove("seconds")));
-            lines
-        };
-        assert_eq!(metrics("run"), metrics("whole"), "{options}");
+        assert_eq!(room.metrics("run"), room.metrics("whole"), "{options}");
         assert!(!room.path("run/member-0.safetensors").exists(), "nothing is left of the way there");
         // Once over, it says so again.
         assert_eq!(sha256_of(&room.schuss("train --resume run --json").ok().done()), sha256_of(&done));

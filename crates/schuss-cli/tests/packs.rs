@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::fs;
 
 use common::{Room, classes_npz, sha256_of};
 use serde_json::Value;
@@ -64,14 +63,7 @@ fn a_packed_table_of_many_windows_is_killed_and_resumed_to_the_same_bits() {
     let last = String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_string();
     let done: Value = serde_json::from_str(&last).unwrap();
     assert_eq!(sha256_of(&done), sha256_of(&expected.done()));
-    let metrics = |folder: &str| -> Vec<Value> {
-        let text = fs::read_to_string(room.path(&format!("{folder}/metrics.jsonl"))).unwrap();
-        let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        lines.pop();
-        lines.iter_mut().for_each(|line| drop(line.as_object_mut().unwrap().remove("seconds")));
-        lines
-    };
-    assert_eq!(metrics("run"), metrics("whole"));
+    assert_eq!(room.metrics("run"), room.metrics("whole"));
     // A file that was packed otherwise meanwhile is not gone on with.
     room.schuss("data pack t.csv -o t.pack --window 0.05 --scale standard").ok();
     let refused = room.schuss("train --resume whole");

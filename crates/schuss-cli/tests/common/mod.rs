@@ -117,6 +117,15 @@ impl Room {
         Output { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
+    /// The metrics of a run, line by line, but for the time that they took; without its end.
+    pub fn metrics(&self, folder: &str) -> Vec<Value> {
+        let text = String::from_utf8(self.read(&format!("{folder}/metrics.jsonl"))).unwrap();
+        let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        lines.pop();
+        lines.iter_mut().for_each(|line| drop(line.as_object_mut().unwrap().remove("seconds")));
+        lines
+    }
+
     /// Runs a training to its end; the hash of its parameters.
     #[track_caller]
     pub fn train(&self, options: &str) -> String {
