@@ -409,11 +409,6 @@ impl Network {
         with!(self, shared => shared.set_schema(schema.inner.clone()))
     }
 
-    /// The columns that its inputs come from, if it knows.
-    fn schema(&self) -> Option<Schema> {
-        with!(self, shared => shared.model().schema.clone()).map(|inner| Schema { inner })
-    }
-
     fn set_class_names(&self, names: Vec<String>) {
         with!(self, shared => {
             let model = (*shared.model()).clone();

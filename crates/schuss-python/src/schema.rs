@@ -1,6 +1,6 @@
 //! What a table's columns are, and how their values become inputs.
 
-use numpy::{IntoPyArray, PyReadonlyArray1};
+use numpy::{IntoPyArray, PyArray2, PyReadonlyArray1};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use schuss::{Encoder, Encoding, Error, NumberScale, Values};
@@ -24,21 +24,24 @@ pub enum Cells<'py> {
 /// Its name and its cells.
 type Column<'py> = (String, Cells<'py>);
 
-/// Codes as the core has them, for as long as values are lent.
-fn codes(columns: &[Column]) -> Result<Vec<Vec<Option<u32>>>> {
+/// Codes as the core has them, for as long as [`values`] are lent.
+fn codes(columns: &[Column]) -> Vec<Vec<Option<u32>>> {
     let of_column = |(_, cells): &Column| match cells {
-        Cells::Codes(codes, _) => Ok(codes.as_array().iter().map(|&code| u32::try_from(code).ok()).collect()),
-        Cells::Numbers(..) => Ok(Vec::new()),
+        Cells::Codes(codes, _) => codes.as_array().iter().map(|&code| u32::try_from(code).ok()).collect(),
+        Cells::Numbers(..) => Vec::new(),
     };
     columns.iter().map(of_column).collect()
 }
 
-fn values<'v>((_, cells): &'v Column, codes: &'v [Option<u32>]) -> Result<Values<'v>> {
-    Ok(match cells {
-        Cells::Codes(_, names) => Values::Categories { codes, names },
-        Cells::Numbers(numbers, true) => Values::Times(numbers.as_slice().map_err(PyErr::from)?),
-        Cells::Numbers(numbers, false) => Values::Numbers(numbers.as_slice().map_err(PyErr::from)?),
-    })
+fn values<'v>(columns: &'v [Column], codes: &'v [Vec<Option<u32>>]) -> Result<Vec<Values<'v>>> {
+    let of_column = |((_, cells), codes): (&'v Column, &'v Vec<Option<u32>>)| {
+        Ok(match cells {
+            Cells::Codes(_, names) => Values::Categories { codes, names },
+            Cells::Numbers(numbers, true) => Values::Times(numbers.as_slice().map_err(PyErr::from)?),
+            Cells::Numbers(numbers, false) => Values::Numbers(numbers.as_slice().map_err(PyErr::from)?),
+        })
+    };
+    columns.iter().zip(codes).map(of_column).collect()
 }
 
 #[pymethods]
@@ -46,10 +49,8 @@ impl Schema {
     /// Numbers are standardised, a column stands for each category.
     #[staticmethod]
     fn fit(columns: Vec<Column>, most_categories: usize) -> Result<Self> {
-        let codes = codes(&columns)?;
-        let all: Vec<Values> =
-            columns.iter().zip(&codes).map(|(column, codes)| values(column, codes)).collect::<Result<_>>()?;
-        let named = columns.iter().map(|(name, _)| name.as_str()).zip(all);
+        let codes = codes(&columns);
+        let named = columns.iter().map(|(name, _)| name.as_str()).zip(values(&columns, &codes)?);
         let encoder = Encoder { scale: NumberScale::Standard, most_one_hot: most_categories };
         let inner = schuss::Schema { target: "target".into(), ..schuss::Schema::fit(named, &encoder) };
         if let Some(column) = inner.columns.iter().find(|column| matches!(column.encoding, Encoding::Code { .. })) {
@@ -85,13 +86,7 @@ impl Schema {
     }
 
     /// The inputs, (rows, inputs), of these columns.
-    fn encode<'py>(&self, py: Python<'py>, columns: Vec<Column>, is_single: bool) -> Result<Bound<'py, PyAny>> {
-        let codes = codes(&columns)?;
-        let all: Vec<Values> =
-            columns.iter().zip(&codes).map(|(column, codes)| values(column, codes)).collect::<Result<_>>()?;
-        Ok(match is_single {
-            true => self.inner.encode::<f32>(&all)?.into_pyarray(py).into_any(),
-            false => self.inner.encode::<f64>(&all)?.into_pyarray(py).into_any(),
-        })
+    fn encode<'py>(&self, py: Python<'py>, columns: Vec<Column>) -> Result<Bound<'py, PyArray2<f64>>> {
+        Ok(self.inner.encode::<f64>(&values(&columns, &codes(&columns))?)?.into_pyarray(py))
     }
 }

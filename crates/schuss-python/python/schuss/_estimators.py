@@ -182,10 +182,11 @@ class _Schuss(BaseEstimator):
         return self
 
     def _validated_features(self, X, y="no_validation", reset=True, **more):
+        columns = _tables.columns(X) if reset or getattr(self, "_schema", None) else None
         if reset:
-            self._schema = _tables.fit(X) if _tables.is_mixed(X) else None
-        if getattr(self, "_schema", None) is not None:
-            return self._encoded(X, y, reset, **more)
+            self._schema = _tables.fit(columns)
+        if getattr(self, "_schema", None):
+            return self._encoded(X, columns, y, reset, **more)
         validated = validate_data(
             self,
             X,
@@ -200,12 +201,12 @@ class _Schuss(BaseEstimator):
         X = _arrays.as_is(X.toarray(order="C") if hasattr(X, "toarray") else X)
         return (X, *rest) if rest else X
 
-    def _encoded(self, X, y, reset, **more):
+    def _encoded(self, X, columns, y, reset, **more):
         """The inputs that the schema makes of a table, and y."""
         _check_feature_names(self, X, reset=reset)
         if reset:
             self.n_features_in_ = X.shape[1]
-        X = _tables.encode(self._schema, X, np.float64)
+        X = _tables.encode(self._schema, columns)
         return X if isinstance(y, str) else check_X_y(X, y, **more)
 
     def _outputs(self, X):

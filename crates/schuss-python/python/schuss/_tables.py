@@ -19,30 +19,25 @@ def columns(table):
     return None
 
 
-def is_mixed(table):
-    """Whether it is a table with words, times or missing values, which the model makes inputs of."""
-    found = columns(table)
-    return found is not None and any(_is_mixed(values) for _, values in found)
+def fit(found):
+    """The schema of these columns, if there are words, times or missing values among them, which the model makes inputs of."""
+    if not any(map(_is_mixed, (values for _, values in found or ()))):
+        return None
+    return Schema.fit([(str(name), _cells(name, values)) for name, values in found], _MOST_CATEGORIES)
 
 
-def fit(table):
-    """The schema of a table."""
-    return Schema.fit([(str(name), _cells(name, values)) for name, values in columns(table)], _MOST_CATEGORIES)
-
-
-def encode(schema, table, dtype):
-    """The inputs of the rows of a table with the columns of the schema, in any order and with others beside them."""
-    found = columns(table)
+def encode(schema, found):
+    """The inputs of the rows of these columns, which are those of the schema in any order, with others beside them."""
     if found is None:
         names = ", ".join(repr(name) for name, _ in schema.columns())
-        raise ValueError(f"X: expected a table with the columns {names}, as in fit, got {type(table).__name__}")
+        raise ValueError(f"X: expected a table with the columns {names}, as in fit")
     found = {str(name): values for name, values in found}
     missing = [name for name, _ in schema.columns() if name not in found]
     if missing:
         raise ValueError(f"X: the columns {', '.join(map(repr, missing))} are missing, which the model was fitted with")
     cells = [(name, _cells(name, found[name], names)) for name, names in schema.columns()]
     # Memory of NumPy's own, which can be marked read-only and writeable again.
-    return schema.encode(cells, np.dtype(dtype) == np.float32).copy()
+    return schema.encode(cells).copy()
 
 
 def _of_pandas(column):
