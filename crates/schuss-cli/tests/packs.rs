@@ -2,7 +2,6 @@
 
 mod common;
 
-
 use common::{Room, classes_npz, sha256_of};
 use serde_json::Value;
 
