@@ -105,6 +105,11 @@ pub struct Options {
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count, help_heading = "Network")]
     pub bag: Option<usize>,
 
+    /// Make the network so many that share all layers but the last, each seeing its input by learnt signs of its own (TabM):
+    /// their mean is predicted [default: 1]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count, help_heading = "Network")]
+    pub ensemble: Option<usize>,
+
     /// Sizes of the hidden layers, or `none` for a linear model
     #[arg(long, value_name = "N,N,...|none", allow_hyphen_values = true, help_heading = "Network")]
     pub hidden: Option<Hidden>,
@@ -655,6 +660,7 @@ mod tests {
             "--no-shuffle",
             "--preset=small",
             "--bag=3",
+            "--ensemble=8",
             "--hidden=7,8",
             "--activation=selu",
             "--final=identity",

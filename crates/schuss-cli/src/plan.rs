@@ -3,7 +3,7 @@
 use schuss::{
     Activation, Augment, Clip, Dataset, Evaluate, Features, Init, Keep, Layer, Loss, Mlp, Model, ModelFile, Network,
     NormKind, OnDivergence, Optimizer, Order, Pace, Precision, Products, Real, RealMlp, Scaling, Schedule, Schema,
-    Settings, Targets, Task, Threads, WarmUp,
+    Settings, Targets, Task, Threads, WarmUp, fork,
 };
 use schuss_data::{Data, Examples};
 
@@ -134,7 +134,7 @@ impl Plan {
             let steps = rows.div_ceil(options.batch_size.unwrap_or(settings.batch_size));
             options.epochs.get_or_insert(match preset.as_str() {
                 "small" => QUICK_EPOCHS,
-                _ if members == 1 => settings.epochs,
+                _ if members == 1 && options.ensemble.unwrap_or(1) == 1 => settings.epochs,
                 _ => epochs_of_member(steps, real_mlp.task),
             });
         }
@@ -177,6 +177,7 @@ impl Plan {
             }
             self.reasons.push(format!("parameters and sizes from {}", path.display()));
         }
+        let from_members = from.as_ref().map(|model| model.network.members());
         let with_metadata = from.filter(|_| self.file.as_ref().is_some_and(|file| file.has_metadata));
 
         options.hidden.get_or_insert_with(|| {
@@ -217,6 +218,14 @@ impl Plan {
             }
             .into()
         });
+        let members = from_members;
+        let asked = *options.ensemble.get_or_insert(members.unwrap_or(1));
+        if let (Some(members), Some(path)) = (members.filter(|members| *members != asked), &options.from) {
+            return Err(Failure::Usage(format!(
+                "--ensemble {asked} disagrees with --from {}, whose network is {members}; leave --ensemble out",
+                path.display()
+            )));
+        }
         options.residual.get_or_insert_with(|| kinds(|layer| matches!(layer, Layer::Residual(_))));
         let rate = |layers: &[Layer], is_input: bool| {
             let of_input = usize::from(matches!(layers.first(), Some(Layer::Dropout(_))));
@@ -406,6 +415,12 @@ impl Plan {
                 let mlp = Mlp { sizes, hidden, last, norm, dropout, input_dropout, residual };
                 mlp.layers().map_err(Failure::usage)?
             }
+        };
+        let layers = match chosen(&options.ensemble) {
+            members if members > 1 && !(self.file.is_some() && self.schema.is_some()) => {
+                fork(layers, members).map_err(Failure::usage)?
+            }
+            _ => layers,
         };
         let mut network = Network::of_layers(layers).map_err(Failure::usage)?;
         let init = |network: &mut Network<T>, init: Init| init.draw(network, chosen(&options.seed));

@@ -320,7 +320,7 @@ fn summary<T: Real>(subject: &Subject<T>, part: &str, measures: &[Measure], base
         (Task::Regression, _) if numbers == 1 => format!("to predict {}", target.unwrap_or("a number")),
         (Task::Regression, _) => format!("to predict {numbers} numbers"),
     };
-    let members = match model.networks().len() {
+    let members = match model.members() {
         1 => "A network".into(),
         members => format!("{members} networks, whose mean is the prediction, each"),
     };
@@ -451,7 +451,7 @@ fn facts<T: Real>(subject: &Subject<T>) -> Vec<(String, String)> {
             "Network",
             format!(
                 "{}{}, {}, {} at the end{extra}",
-                match model.networks().len() {
+                match model.members() {
                     1 => String::new(),
                     members => format!("{members} of "),
                 },

@@ -97,7 +97,9 @@ pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>, folds:
     };
     let preset = Preset::of(options);
     let is_timed = options.time.is_some() || options.pace.is_some();
-    let usual = if preset == Preset::Td && !is_timed && options.from.is_none() { MEMBERS } else { 1 };
+    let is_several = options.ensemble.is_some_and(|members| members > 1);
+    let is_bag = preset == Preset::Td && !is_timed && options.from.is_none() && !is_several;
+    let usual = if is_bag { MEMBERS } else { 1 };
     let members = *options.bag.get_or_insert(usual);
     let chooses = chooses(options);
     set = match options.valid.as_deref().map(|valid| (valid, valid.parse::<f64>())) {

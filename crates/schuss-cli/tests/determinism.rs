@@ -265,9 +265,11 @@ fn a_killed_run_goes_on_to_the_same_end() {
         _ => format!("{everything} --optimizer {optimizer}"),
     });
     let lbfgs = "--hidden 32 --norm layer --optimizer lbfgs --epochs 60 --valid 0.2 --patience 50";
-    let ensemble = "table.csv --bag 4 --epochs 20 --hidden 64,64 --batch-size 32 --evaluate each-epoch".to_string();
+    let ensembles = ["--bag 4", "--ensemble 3 --bag 2"].map(|networks| {
+        format!("table.csv {networks} --epochs 20 --hidden 64,64 --batch-size 32 --evaluate each-epoch")
+    });
     let of_digits = everything.iter().map(String::as_str).chain([lbfgs]).map(|options| format!("digits {options}"));
-    for (i, options) in of_digits.chain([ensemble]).enumerate() {
+    for (i, options) in of_digits.chain(ensembles).enumerate() {
         let room = Room::new();
         let row = |i: usize| format!("{},{},c{}\n", i * 7 % 101, ["a", "b", "c"][i % 3], i * i % 101 % 2);
         room.write("table.csv", "x,z,y\n".to_string() + &(0..400).map(row).collect::<String>());

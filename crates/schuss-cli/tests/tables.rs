@@ -101,6 +101,8 @@ fn predictions_of_raw_files_are_those_of_training() {
         ("price", "--ignore class", "f64"),
         ("price", "--ignore class --preset small --scale quantile", "f32"),
         ("class", "--ignore price --preset plain --scale standard", "f32"),
+        ("class", "--ignore price --ensemble 3", "f32"),
+        ("price", "--ignore class --ensemble 2 --bag 2 --preset small", "f32"),
     ] {
         let command = format!(
             "train train.csv --target {target} --test test.csv {more} --precision {precision} --out run {TRAIN}"
@@ -329,6 +331,29 @@ fn training_goes_on_from_a_table() {
     room.schuss("train train.csv --bag 2 --epochs 1 --no-report --out two").ok();
     let output = room.schuss("train train.csv --from two --out never");
     assert!(output.code == Some(1) && output.stderr.contains("--bag 1"), "{}", output.stderr);
+}
+
+/// Networks that share layers are one network, which can go on, and is one when it is not said how many they are.
+#[test]
+fn networks_that_share_layers_go_on() {
+    let room = room();
+    let train = "train train.csv --target class --ignore price --hidden 16 --valid 0.2 --no-report --json";
+    let first = room.schuss(&format!("{train} --ensemble 4 --epochs 30 --out first")).ok().done();
+    let said = room.schuss("inspect first").ok().stdout;
+    assert!(said.contains("4 networks share the next layers") && said.contains("heads  "), "{said}");
+    let config = std::fs::read_to_string(room.path("first/config.toml")).unwrap();
+    assert!(config.contains("ensemble = 4") && config.contains("bag = 1"), "{config}");
+    let next = room.schuss(&format!("{train} --from first --epochs 5 --lr 1e-5 --out next")).ok().done();
+    let [before, after] = [&first, &next].map(|done| done["loss_test"].as_f64().unwrap());
+    assert!((after / before - 1.0).abs() < 0.02, "{after}, before {before}");
+    let output = room.schuss(&format!("{train} --from first --ensemble 3 --out never"));
+    let expected = "--ensemble 3 disagrees with --from first, whose network is 4";
+    assert!(output.code == Some(2) && output.stderr.contains(expected), "{}", output.stderr);
+    // Of other data, too, where layers are copied one by one.
+    let digits = "train digits --hidden 16 --epochs 2 --no-report --json";
+    let first = room.schuss(&format!("{digits} --ensemble 2 --out first-digits")).ok().done();
+    let next = room.schuss(&format!("{digits} --from first-digits --lr 1e-9 --out next-digits")).ok().done();
+    assert_eq!(first["acc_test"], next["acc_test"]);
 }
 
 /// Validation rows that an ensemble's networks have in common are scored once, by all of them together.

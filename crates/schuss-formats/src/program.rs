@@ -238,7 +238,7 @@ impl Program {
         };
         let x = program.scale(&model.scaling);
         let networks: Vec<usize> =
-            model.networks().map(|network| program.network(network, x)).collect::<Result<_>>()?;
+            model.unfolded().networks().map(|network| program.network(network, x)).collect::<Result<_>>()?;
         let said: Vec<usize> = networks.into_iter().map(|x| program.say(model.task, model.loss, x)).collect();
         let mean = match said[..] {
             [one] => one,

@@ -7,6 +7,8 @@ use crate::{Activation, Dataset, Error, Layer, Loss, Model, Real, Result, Target
 
 /// What the inverse of a temperature may be: a few rows that are all right would make it infinite.
 const INVERSES: RangeInclusive<f64> = 0.25..=4.0;
+/// A probability below this one counts as this.
+const LEAST: f64 = 1e-30;
 /// Halvings of that range.
 const HALVINGS: usize = 40;
 
@@ -21,7 +23,7 @@ impl<T: Real> Model<T> {
     pub fn calibrate(&mut self, dataset: Dataset, threads: &Threads) -> Result<f64> {
         self.check(dataset)?;
         self.check_calibration(dataset)?;
-        let mut workspace = Workspace::new(&self.network, crate::model::BATCH.min(dataset.rows()), threads);
+        let mut workspace = Workspace::new(&self.network, self.batch().min(dataset.rows()), threads);
         Ok(self.calibrate_in(dataset, &mut workspace))
     }
 
@@ -30,7 +32,11 @@ impl<T: Real> Model<T> {
         let ends_in_logits = matches!(self.network.last_activation(), Activation::Softmax { .. })
             || matches!((self.loss, self.task), (Loss::BinaryCrossEntropy, Task::Classification { .. }));
         match (dataset.targets(), self.network.layers().last()) {
-            (Targets::Classes { .. }, Some(Layer::Dense(_))) if ends_in_logits && self.others.is_empty() => Ok(()),
+            (Targets::Classes { .. }, Some(Layer::Dense(_) | Layer::Heads(_)))
+                if ends_in_logits && self.others.is_empty() =>
+            {
+                Ok(())
+            }
             _ => Err(Error::value(
                 "calibration",
                 "a classifier of one network that ends in softmax, and a class a row",
@@ -77,16 +83,20 @@ impl<T: Real> Model<T> {
         1.0 / inverse
     }
 
-    /// The logits of every example, one after the other; 0 beside a single one.
+    /// The logits of every example, one after the other; 0 beside a single one. Of networks that share layers, those of
+    /// their mean probability.
     fn logits(&mut self, dataset: Dataset, workspace: &mut Workspace<T>) -> Vec<f64> {
         let activation = self.network.last_activation();
         let is_single = self.network.outputs() == 1;
+        let is_mean = self.network.members() > 1 && activation != Activation::Identity;
         let mut logits = Vec::new();
-        self.network.set_last_activation(Activation::Identity);
+        if !is_mean {
+            self.network.set_last_activation(Activation::Identity);
+        }
         self.for_each_batch(dataset.features(), workspace, |_, workspace| {
             for row in workspace.output().rows() {
                 logits.extend(is_single.then_some(0.0));
-                logits.extend(row.iter().map(|z| z.to_f64()));
+                logits.extend(row.iter().map(|z| z.to_f64()).map(|x| if is_mean { x.max(LEAST).ln() } else { x }));
             }
         });
         self.network.set_last_activation(activation);

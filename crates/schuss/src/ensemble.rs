@@ -37,20 +37,38 @@ impl<T: Real> Model<T> {
         (0..self.others.len() + 1).map(|i| if i == 0 { &self.network } else { &self.others[i - 1] })
     }
 
+    /// How many networks predict together, those that share layers among them.
+    pub fn members(&self) -> usize {
+        self.networks().map(Network::members).sum()
+    }
+
+    /// The same model of networks that share nothing: its predictions are the same to the last bit.
+    pub fn unfolded(&self) -> Self {
+        let mut networks = self.networks().flat_map(Network::unfolded);
+        let network = networks.next().expect("a model has a network");
+        let others = networks.collect();
+        Self { network, others, ..self.clone() }
+    }
+
     /// Runs the batch in `workspace` through all networks; the output there is then that of a network which predicts the
     /// mean.
     pub(crate) fn forward_input(&self, workspace: &mut Workspace<T>, sum: &mut Vec<T>) {
-        if self.others.is_empty() {
+        if self.members() == 1 {
             self.network.forward_input(workspace);
             return;
         }
+        let (rows, outputs) = (workspace.rows, self.network.outputs());
         sum.clear();
-        sum.resize(workspace.rows * self.network.outputs(), T::ZERO);
+        sum.resize(rows * outputs, T::ZERO);
         for network in self.networks() {
             network.forward_input(workspace);
-            self.add_predicted(workspace.output().as_slice().unwrap_or_default(), sum);
+            let output = workspace.output();
+            let of_rows = output.as_slice().unwrap_or_default().chunks_exact(network.members() * outputs);
+            for (output, sum) in of_rows.zip(sum.chunks_exact_mut(outputs)) {
+                output.chunks_exact(outputs).for_each(|of_member| self.add_predicted(of_member, sum));
+            }
         }
-        let rows = workspace.rows;
+        workspace.output_rows = rows;
         let last = workspace.layers.last_mut().expect("a network has a layer");
         let (z, a) = (first_rows_mut(&mut last.z, rows), first_rows_mut(&mut last.a, rows));
         self.write_mean(sum, z, a);
@@ -68,7 +86,7 @@ impl<T: Real> Model<T> {
 
     /// Overwrites an output, and the logits where they are kept, with what says the mean of such a sum.
     pub(crate) fn write_mean(&self, sum: &[T], mut z: ArrayViewMut2<T>, mut a: ArrayViewMut2<T>) {
-        let share = T::from_f64(1.0 / (1 + self.others.len()) as f64);
+        let share = T::from_f64(1.0 / self.members() as f64);
         let said = |mean: T| match self.loss {
             Loss::BinaryCrossEntropy => mean.ln() - (T::ONE - mean).ln(),
             Loss::Poisson => mean.ln(),

@@ -1,12 +1,13 @@
 //! Initial parameters that fit the data.
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use schuss_kernels::{Fused, Threads, gemm};
 
-use crate::init::draw_embeddings;
+use crate::fork::of_member;
+use crate::init::draw_own;
 use crate::random::{Purpose, Stream};
 use crate::workspace::first_rows;
-use crate::{Features, Layer, Model, Real, Result, Workspace};
+use crate::{Features, Model, Real, Result, Workspace};
 
 /// Examples that are looked at.
 const MOST_ROWS: usize = 4096;
@@ -28,37 +29,44 @@ impl<T: Real> Model<T> {
     /// See [`Model::check_features`].
     pub fn fit_init(&mut self, features: Features, seed: u64, threads: &Threads) -> Result<()> {
         self.check_features(features)?;
-        draw_embeddings(&mut self.network, seed);
+        draw_own(&mut self.network, seed);
         let draws = Stream::new(seed, Purpose::FittedInit, 0);
         let mut rows: Vec<u32> = (0..features.rows() as u32).collect();
         draws.at(0, 0).shuffle(&mut rows);
-        rows.truncate(MOST_ROWS);
+        rows.truncate(MOST_ROWS / self.network.members().min(MOST_ROWS));
 
         let mut workspace = Workspace::new(&self.network, rows.len(), threads);
         self.scaling.gather(threads, features, &rows, workspace.input(rows.len()));
         let layers = self.network.layers().to_vec();
         for (i, layer) in layers.iter().enumerate() {
-            let Layer::Dense(dense) = layer else { continue };
+            let Some(dense) = layer.dense() else { continue };
             self.network.forward_input(&mut workspace);
-            let x = i.checked_sub(1).map_or(&workspace.input, |before| &workspace.layers[before].a);
+            let x = match i.checked_sub(1) {
+                Some(before) => first_rows(&workspace.layers[before].a, rows.len() * self.network.copies_after(before)),
+                None => workspace.input.view(),
+            };
             let mut draws = draws.at(1 + i as u64, 0);
-
-            let weight: Vec<T> = normals(&mut draws).take(dense.inputs * dense.outputs).map(T::from_f64).collect();
-            let weight =
-                Array2::from_shape_vec((dense.outputs, dense.inputs), weight).expect("as many as the shape says");
-            let mut z = Array2::from_elem((rows.len(), dense.outputs), T::ZERO);
-            gemm(&workspace.compute, first_rows(x, rows.len()), weight.t(), Fused::Nothing, z.view_mut());
-
             let segments = self.network.segments().iter().filter(|segment| segment.layer == i);
             let ranges: Vec<_> = segments.map(|segment| segment.range.clone()).collect();
-            let parameters = self.network.parameters_mut();
-            for (unit, z) in z.columns().into_iter().enumerate() {
-                let z: Vec<f64> = z.iter().map(|z| z.to_f64()).collect();
-                let deviation = deviation(&z).max(LEAST);
-                let of_unit = &mut parameters[ranges[0].clone()][unit * dense.inputs..][..dense.inputs];
-                let divided = weight.row(unit).into_iter().map(|w| T::from_f64(w.to_f64() / deviation));
-                of_unit.iter_mut().zip(divided).for_each(|(to, w)| *to = w);
-                parameters[ranges[1].clone()][unit] = T::from_f64(-point(&mut draws, &z) / deviation);
+            // W and b, of each of the networks that the layer ends.
+            let heads = ranges.as_chunks::<2>().0;
+            for (j, [of_weight, of_bias]) in heads.iter().enumerate() {
+                let x = x.slice_axis(Axis(0), of_member(j, heads.len()));
+                let weight: Vec<T> = normals(&mut draws).take(dense.inputs * dense.outputs).map(T::from_f64).collect();
+                let weight =
+                    Array2::from_shape_vec((dense.outputs, dense.inputs), weight).expect("as many as the shape says");
+                let mut z = Array2::from_elem((x.nrows(), dense.outputs), T::ZERO);
+                gemm(&workspace.compute, x, weight.t(), Fused::Nothing, z.view_mut());
+
+                let parameters = self.network.parameters_mut();
+                for (unit, z) in z.columns().into_iter().enumerate() {
+                    let z: Vec<f64> = z.iter().map(|z| z.to_f64()).collect();
+                    let deviation = deviation(&z).max(LEAST);
+                    let of_unit = &mut parameters[of_weight.clone()][unit * dense.inputs..][..dense.inputs];
+                    let divided = weight.row(unit).into_iter().map(|w| T::from_f64(w.to_f64() / deviation));
+                    of_unit.iter_mut().zip(divided).for_each(|(to, w)| *to = w);
+                    parameters[of_bias.clone()][unit] = T::from_f64(-point(&mut draws, &z) / deviation);
+                }
             }
         }
         Ok(())

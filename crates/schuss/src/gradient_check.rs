@@ -60,7 +60,7 @@ pub struct Subject<'a> {
     pub loss: Loss,
     /// (batch, inputs), scaled.
     pub x: ArrayView2<'a, f64>,
-    /// As many as rows of `x`.
+    /// As many as rows of the output.
     pub targets: BatchTargets<'a, f64>,
     /// What the passes are for: in those of training, dropout and batch norms take part.
     pub pass: Pass,
@@ -152,7 +152,8 @@ impl Subject<'_> {
     ) -> Result<(f64, Vec<bool>)> {
         network.forward(workspace, x)?;
         let (output, _) = workspace.output_and_gradient(network.last_activation());
-        let loss = self.loss.evaluate(&Threads::ONE, output, self.targets, None, None) / x.nrows() as f64;
+        let rows = output.a.nrows() as f64;
+        let loss = self.loss.evaluate(&Threads::ONE, output, self.targets, None, None) / rows;
         let with_corner = network.layers().iter().zip(&workspace.layers).filter(|(l, _)| l.function().has_corner());
         let functions = with_corner.flat_map(|(layer, memory)| match layer {
             Layer::Parametric(_) => &memory.kept,

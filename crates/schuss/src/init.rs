@@ -23,9 +23,10 @@ pub enum Init {
 impl Init {
     /// Overwrites the parameters of the dense layers with draws that depend on the segment and `seed` alone; in double precision, so that
     /// those of an f32 network are the rounded ones of an f64 network. An [`Embed`](crate::Embed) has its own way, whatever this is: w₁
-    /// from N(0, deviation²), b₁ uniform in ±π, W₂ and b₂ uniform in ±1/√k, tables from N(0, 1).
+    /// from N(0, deviation²), b₁ uniform in ±π, W₂ and b₂ uniform in ±1/√k, tables from N(0, 1). A [`Fork`](crate::Fork)'s scales
+    /// are ±1.
     pub fn draw<T: Real>(self, network: &mut Network<T>, seed: u64) {
-        draw_embeddings(network, seed);
+        draw_own(network, seed);
         let segments = network.segments().to_vec();
         let of_dense = segments.into_iter().filter(|segment| segment.is_dense());
         for (counter, segment) in of_dense.enumerate() {
@@ -50,24 +51,28 @@ impl Init {
     }
 }
 
-/// Draws what an [`Embed`](crate::Embed) learns, if there is one; its streams come after those of any number of dense layers.
-pub(crate) fn draw_embeddings<T: Real>(network: &mut Network<T>, seed: u64) {
+/// Draws what layers learn that have a way of their own, whatever the rest is drawn by: an [`Embed`](crate::Embed) and a
+/// [`Fork`](crate::Fork). Their streams come after those of any number of dense layers.
+pub(crate) fn draw_own<T: Real>(network: &mut Network<T>, seed: u64) {
     const FIRST: u64 = 1 << 32;
-    let Some(Layer::Embed(embed)) = network.layers().first() else { return };
-    let (frequencies, deviation) =
-        embed.periodic.map_or((1, 0.0), |periodic| (periodic.frequencies, periodic.deviation));
+    const OF_FORK: u64 = 1 << 33;
+    let periodic = if let Some(Layer::Embed(embed)) = network.layers().first() { embed.periodic } else { None };
+    let (frequencies, deviation) = periodic.map_or((1, 0.0), |periodic| (periodic.frequencies, periodic.deviation));
     let bound = 1.0 / (frequencies as f64).sqrt();
-    let of_embed = network.segments().iter().filter(|segment| segment.layer == 0);
-    let parts: Vec<_> = of_embed.map(|segment| (segment.name.clone(), segment.range.clone())).collect();
-    for (counter, (name, range)) in (FIRST..).zip(parts) {
+    let parts: Vec<_> =
+        network.segments().iter().map(|segment| (segment.name.clone(), segment.range.clone())).collect();
+    let of_embed = (FIRST..).zip(parts.iter().filter(|(name, _)| name.starts_with("embeds.")));
+    let of_fork = (OF_FORK..).zip(parts.iter().filter(|(name, _)| name.starts_with("forks.")));
+    for (counter, (name, range)) in of_embed.chain(of_fork) {
         let mut stream = Stream::new(seed, Purpose::Init, counter);
         let mut draw = || match name.as_str() {
+            "forks.0.weight" => 1f64.copysign(stream.signed()),
             "embeds.0.frequencies" => deviation * stream.normal_pair()[0],
             "embeds.0.phases" => std::f64::consts::PI * stream.signed(),
             "embeds.0.weights" | "embeds.0.biases" => bound * stream.signed(),
             _ => stream.normal_pair()[0],
         };
-        network.parameters_mut()[range].fill_with(|| T::from_f64(draw()));
+        network.parameters_mut()[range.clone()].fill_with(|| T::from_f64(draw()));
     }
 }
 

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::dense::Dense;
 use crate::dropout::Dropout;
 use crate::embed::Embed;
+use crate::fork::Fork;
+use crate::heads::Heads;
 use crate::norm::{Kept, Norm};
 use crate::parametric::Parametric;
 use crate::residual::Residual;
@@ -33,6 +35,10 @@ pub enum Layer {
     Parametric(Parametric),
     /// Numbers, plain columns and tables of categories, side by side; only the first layer.
     Embed(Embed),
+    /// `a_j = r_j ⊙ x`: from here on several networks, which share all layers but the [`Layer::Heads`].
+    Fork(Fork),
+    /// `a_j = f(x_j·W_jᵀ + b_j)`; only the last layer after a fork.
+    Heads(Heads),
 }
 
 /// What the passes of one layer are given, beside its memory.
@@ -53,7 +59,7 @@ impl Layer {
     /// Features of the input.
     pub fn inputs(&self) -> usize {
         match self {
-            Self::Dense(dense) => dense.inputs,
+            Self::Dense(dense) | Self::Heads(Heads { dense, .. }) => dense.inputs,
             Self::Embed(embed) => embed.inputs(),
             _ => self.outputs(),
         }
@@ -62,20 +68,36 @@ impl Layer {
     /// Features of the output.
     pub fn outputs(&self) -> usize {
         match self {
-            Self::Dense(Dense { outputs, .. }) => *outputs,
+            Self::Dense(dense) | Self::Heads(Heads { dense, .. }) => dense.outputs,
             Self::Dropout(Dropout { features, .. })
             | Self::Norm(Norm { features, .. })
             | Self::Residual(Residual { features, .. })
             | Self::Scale(Scale { features, .. })
+            | Self::Fork(Fork { features, .. })
             | Self::Parametric(Parametric { features, .. }) => *features,
             Self::Embed(embed) => embed.outputs(),
+        }
+    }
+
+    /// Rows of the output for a row of the input.
+    pub(crate) fn copies(&self) -> usize {
+        if let Self::Fork(fork) = self { fork.members } else { 1 }
+    }
+
+    /// The fully connected layer that it is, or each of the networks that it ends.
+    pub(crate) fn dense(&self) -> Option<&Dense> {
+        match self {
+            Self::Dense(dense) | Self::Heads(Heads { dense, .. }) => Some(dense),
+            _ => None,
         }
     }
 
     /// The function that ends the layer.
     pub fn activation(&self) -> Activation {
         match self {
-            Self::Dense(Dense { activation, .. }) | Self::Norm(Norm { activation, .. }) => *activation,
+            Self::Dense(Dense { activation, .. })
+            | Self::Heads(Heads { dense: Dense { activation, .. }, .. })
+            | Self::Norm(Norm { activation, .. }) => *activation,
             _ => Activation::Identity,
         }
     }
@@ -83,7 +105,9 @@ impl Layer {
     /// [`Layer::activation`], to change, where there is one.
     pub(crate) fn activation_mut(&mut self) -> Option<&mut Activation> {
         match self {
-            Self::Dense(Dense { activation, .. }) | Self::Norm(Norm { activation, .. }) => Some(activation),
+            Self::Dense(Dense { activation, .. })
+            | Self::Heads(Heads { dense: Dense { activation, .. }, .. })
+            | Self::Norm(Norm { activation, .. }) => Some(activation),
             _ => None,
         }
     }
@@ -101,6 +125,8 @@ impl Layer {
             Self::Scale(scale) => scale.features,
             Self::Parametric(parametric) => parametric.features,
             Self::Embed(embed) => embed.parameter_count().unwrap_or(usize::MAX),
+            Self::Fork(fork) => fork.members * fork.features,
+            Self::Heads(heads) => heads.members * heads.dense.parameter_count(),
             Self::Dropout(_) | Self::Residual(_) => 0,
         }
     }
@@ -116,7 +142,6 @@ impl Layer {
     /// Columns of [`LayerMemory::kept`], for a layer whose backward [goes back through a ReLU](Self::fuses), too, or not.
     pub(crate) fn kept_columns(&self, is_after_relu: bool) -> usize {
         match self {
-            Self::Dense(_) | Self::Residual(_) | Self::Scale(_) | Self::Parametric(_) | Self::Embed(_) => 0,
             Self::Dropout(dropout) => {
                 if is_after_relu {
                     0
@@ -125,6 +150,7 @@ impl Layer {
                 }
             }
             Self::Norm(norm) => norm.kept_columns(),
+            _ => 0,
         }
     }
 
@@ -147,7 +173,7 @@ impl Layer {
     ) {
         let Context { compute, pass, index, dropout_factor, parameters, statistics } = context;
         let threads = &compute.threads;
-        let rows = x.nrows();
+        let rows = x.nrows() * self.copies();
         let LayerMemory { z, a, kept, moments, .. } = memory;
         let [z, a, kept] = [z, a, kept].map(|matrix| first_rows_mut(matrix, rows));
         match self {
@@ -161,6 +187,8 @@ impl Layer {
             Self::Scale(scale) => scale.forward(threads, parameters, x, a),
             Self::Parametric(parametric) => parametric.forward(threads, parameters, x, a),
             Self::Embed(embed) => embed.forward(threads, parameters, x, a),
+            Self::Fork(fork) => fork.forward(threads, parameters, x, a),
+            Self::Heads(heads) => heads.forward(compute, parameters, x, z, a),
         }
     }
 
@@ -177,7 +205,7 @@ impl Layer {
     ) {
         let Context { compute, pass, dropout_factor, parameters, .. } = context;
         let threads = &compute.threads;
-        let rows = x.nrows();
+        let rows = x.nrows() * self.copies();
         let LayerMemory { z, a, d, kept, moments } = memory;
         let [z, a] = [z, a].map(|matrix| first_rows(matrix, rows));
         let [d, kept] = [d, kept].map(|matrix| first_rows_mut(matrix, rows));
@@ -202,6 +230,11 @@ impl Layer {
                 parametric.backward(threads, parameters, x, d.view(), gradient, dx.map(|(dx, _)| dx));
             }
             Self::Embed(embed) => embed.backward(threads, parameters, x, d.view(), gradient, dx.map(|(dx, _)| dx)),
+            Self::Fork(fork) => fork.backward(threads, parameters, x, d.view(), gradient, dx.map(|(dx, _)| dx)),
+            Self::Heads(heads) => {
+                let dense = Dense { activation, ..heads.dense };
+                Heads { dense, ..*heads }.backward(compute, parameters, x, z, a, d, gradient, dx.map(|(dx, _)| dx));
+            }
         }
     }
 

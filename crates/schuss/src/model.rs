@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Rows of a batch where nothing depends on how many there are: prediction and evaluation.
-pub(crate) const BATCH: usize = 1000;
+const BATCH: usize = 1000;
 
 /// What the outputs stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,7 +184,7 @@ impl<T: Real> Model<T> {
     /// See [`Model::check_features`].
     pub fn predict(&self, features: Features, threads: &Threads) -> Result<Array2<f64>> {
         self.check_features(features)?;
-        let mut workspace = Workspace::new(&self.network, BATCH.min(features.rows()).max(1), threads);
+        let mut workspace = Workspace::new(&self.network, self.batch().min(features.rows()).max(1), threads);
         let mut predictions = Array2::zeros((features.rows(), self.prediction_width()));
         self.for_each_batch(features, &mut workspace, |range, workspace| {
             let mut predictions = predictions.slice_axis_mut(Axis(0), range.into());
@@ -247,6 +247,11 @@ impl<T: Real> Model<T> {
                 || matches!(self.network.last_activation(), Activation::Softmax { .. } | Activation::Sigmoid))
     }
 
+    /// Rows of a batch outside of training, at most: of networks that share layers, as many rows less.
+    pub(crate) fn batch(&self) -> usize {
+        (BATCH / self.network.members()).max(1)
+    }
+
     /// Runs the examples through the network, a batch at a time.
     pub(crate) fn for_each_batch(
         &self,
@@ -255,7 +260,7 @@ impl<T: Real> Model<T> {
         mut f: impl FnMut(Range<usize>, &mut Workspace<T>),
     ) {
         // The same batches whatever the capacity: sums over batches then have the same bits.
-        let size = BATCH.min(workspace.capacity());
+        let size = self.batch().min(workspace.capacity());
         let threads = workspace.threads().clone();
         let rows: Vec<u32> = (0..features.rows() as u32).collect();
         let mut sum = Vec::new();

@@ -7,6 +7,8 @@ use schuss_kernels::{Compute, Fused, zip};
 
 use crate::dense::Dense;
 use crate::dropout::Dropout;
+use crate::fork::Fork;
+use crate::heads::Heads;
 use crate::layer::Context;
 use crate::norm::{Norm, NormKind};
 use crate::parametric::Parametric;
@@ -21,7 +23,8 @@ use crate::{Activation, Error, Factors, Layer, Real, Result, Threads, Workspace}
 pub struct Segment {
     /// `layers.{i}.weight` or `layers.{i}.bias`, i counting dense layers from 0; `norms.{i}.weight` (γ), `norms.{i}.bias`
     /// (β), i counting norms; `scales.{i}.weight` (s), `activations.{i}.weight` (α); `embeds.0.frequencies` (w₁), `.phases`
-    /// (b₁), `.weights` (W₂), `.biases` (b₂), `.tables.{j}` (E).
+    /// (b₁), `.weights` (W₂), `.biases` (b₂), `.tables.{j}` (E); `forks.0.weight` (r); `heads.{j}.weight` and
+    /// `heads.{j}.bias` of the last layer of network j.
     pub name: String,
     /// The layer that it belongs to, counted from 0 over layers of all kinds.
     pub layer: usize,
@@ -139,9 +142,10 @@ impl<T: Real> Network<T> {
     /// No dense layer; a layer that does not take what the one before it gives, has a size of zero, or a residual
     /// connection from a layer that is not before it or has another size; a dropout rate or a softmax smoothing outside
     /// [0, 1); a factor that is negative or not finite; a parametric softmax; an [`Embed`](crate::Embed) that
-    /// is not the first layer, or has sizes outside their range; more parameters than fit the memory.
+    /// is not the first layer, or has sizes outside their range; a second [`Fork`], or one whose networks do not end in
+    /// [`Heads`] of their own; more parameters than fit the memory.
     pub fn of_layers(layers: Vec<Layer>) -> Result<Self> {
-        if !layers.iter().any(|layer| matches!(layer, Layer::Dense(_))) {
+        if !layers.iter().any(|layer| layer.dense().is_some()) {
             return Err(Error::value("layers of a network", "a dense one at least", layers.len()));
         }
         let share = |what: &str, x: f64| match x {
@@ -178,6 +182,7 @@ impl<T: Real> Network<T> {
                 _ => {}
             }
         }
+        check_fork(&layers)?;
         let count = parameter_count(&layers);
         let bytes = count.and_then(|count| count.checked_mul(size_of::<T>()));
         let mut parameters = Vec::new();
@@ -218,7 +223,43 @@ impl<T: Real> Network<T> {
     }
 
     fn dense(&self) -> impl Iterator<Item = &Dense> {
-        self.layers.iter().filter_map(|layer| if let Layer::Dense(dense) = layer { Some(dense) } else { None })
+        self.layers.iter().filter_map(Layer::dense)
+    }
+
+    /// How many networks it is, which share layers: 1, unless it [forks](Fork).
+    pub fn members(&self) -> usize {
+        self.layers.iter().map(Layer::copies).product()
+    }
+
+    /// Rows of the output of layer `i` for a row of the input.
+    pub(crate) fn copies_after(&self, i: usize) -> usize {
+        self.layers[..=i].iter().map(Layer::copies).product()
+    }
+
+    /// The networks that it is, each with layers of its own: their outputs are the same to the last bit.
+    pub fn unfolded(&self) -> Vec<Self> {
+        let of_member = |layer: &Layer| match layer {
+            Layer::Fork(fork) => Layer::Scale(fork.alone()),
+            Layer::Heads(heads) => Layer::Dense(heads.dense),
+            layer => layer.clone(),
+        };
+        let layers: Vec<Layer> = self.layers.iter().map(of_member).collect();
+        let alone = |member: usize| {
+            let mut network = Self::of_layers(layers.clone()).expect("a part of a network that was checked");
+            let mut parameters = &self.parameters[..];
+            let mut own = &mut network.parameters[..];
+            for (layer, of_member) in self.layers.iter().zip(&layers) {
+                let all = parameters.split_off(..layer.parameter_count()).unwrap_or_default();
+                let count = of_member.parameter_count();
+                // What is shared is there once, and what is not, once for each network.
+                let start = if all.len() == count { 0 } else { member * count };
+                let to = own.split_off_mut(..count).unwrap_or_default();
+                to.copy_from_slice(&all[start..start + count]);
+            }
+            network.statistics.copy_from_slice(&self.statistics);
+            network
+        };
+        (0..self.members()).map(alone).collect()
     }
 
     /// Features of the input.
@@ -233,7 +274,7 @@ impl<T: Real> Network<T> {
 
     /// The function before the second dense layer; of the only one where there is no other.
     pub fn hidden_activation(&self) -> Activation {
-        let is_dense = |layer: &&Layer| matches!(layer, Layer::Dense(_));
+        let is_dense = |layer: &&Layer| layer.dense().is_some();
         let first = self.layers.iter().position(|layer| is_dense(&layer)).unwrap_or(0);
         let until_next = self.layers[first + 1..].iter().take_while(|layer| !is_dense(layer));
         let functions = std::iter::once(&self.layers[first]).chain(until_next).map(Layer::function);
@@ -277,8 +318,13 @@ impl<T: Real> Network<T> {
     /// # Errors
     /// The tensors of these layers are not the same in both.
     pub fn copy_layers(&mut self, other: &Self, layers: usize) -> Result<()> {
-        let is_taken =
-            |name: &str| name.split('.').nth(1).and_then(|i| i.parse().ok()).is_some_and(|i: usize| i < layers);
+        let dense = self.dense().count();
+        let is_taken = |name: &str| match name.split('.').nth(1).and_then(|i| i.parse::<usize>().ok()) {
+            // The last layer of each of several networks.
+            Some(_) if name.starts_with("heads.") => layers >= dense,
+            Some(i) => i < layers,
+            None => false,
+        };
         let shapes = |network: &Self| -> Vec<(String, Vec<usize>)> {
             let tensors = network.tensors().into_iter().filter(|(name, ..)| is_taken(name));
             tensors.map(|(name, shape, _)| (name, shape)).collect()
@@ -321,7 +367,7 @@ impl<T: Real> Network<T> {
     /// # Errors
     /// No dense layer would be left to train.
     pub fn freeze(&mut self, layers: usize) -> Result<()> {
-        let dense: Vec<_> = (0..self.layers.len()).filter(|&i| matches!(self.layers[i], Layer::Dense(_))).collect();
+        let dense: Vec<_> = (0..self.layers.len()).filter(|&i| self.layers[i].dense().is_some()).collect();
         if layers >= dense.len() {
             return Err(Error::value("frozen layers", format!("fewer than the network's {}", dense.len()), layers));
         }
@@ -390,11 +436,13 @@ impl<T: Real> Network<T> {
     /// Moves running statistics towards those of the last forward pass, which was one of training.
     pub fn update_statistics(&mut self, workspace: &Workspace<T>) {
         let mut rest = &mut self.statistics[..];
+        let mut rows = workspace.rows;
         for (i, (layer, memory)) in self.layers.iter().zip(&workspace.layers).enumerate() {
+            rows *= layer.copies();
             let (statistics, others) = rest.split_at_mut(layer.statistics_count());
             rest = others;
             if let (Layer::Norm(norm), true) = (layer, i >= self.frozen && !statistics.is_empty()) {
-                norm.update_statistics(workspace.rows, &memory.moments, statistics);
+                norm.update_statistics(rows, &memory.moments, statistics);
             }
         }
     }
@@ -418,18 +466,26 @@ impl<T: Real> Network<T> {
     /// products a dense layer, no input gradient for the first layer.
     pub fn step_operations(&self, rows: usize) -> f64 {
         let is_first = matches!(self.layers[0], Layer::Dense(_));
-        let products = |(i, dense): (usize, &Dense)| {
-            (if i == 0 && is_first { 2 } else { 3 }) as f64 * dense.inputs as f64 * dense.outputs as f64
-        };
-        2.0 * rows as f64 * self.dense().enumerate().map(products).sum::<f64>()
+        let products = |(i, operations): (usize, f64)| (if i == 0 && is_first { 2 } else { 3 }) as f64 * operations;
+        rows as f64 * self.products().enumerate().map(products).sum::<f64>()
     }
 
     /// Floating-point operations of a forward pass over `rows` rows: two for each multiply-add of the products.
     pub fn forward_operations(&self, rows: usize) -> f64 {
-        2.0 * rows as f64 * self.dense().map(|dense| dense.inputs as f64 * dense.outputs as f64).sum::<f64>()
+        rows as f64 * self.products().sum::<f64>()
     }
 
-    /// The output (batch, outputs) for the batch `x` (batch, inputs).
+    /// Floating-point operations of the products of a forward pass of one row, dense layer after dense layer.
+    fn products(&self) -> impl Iterator<Item = f64> {
+        let of_layer = |(i, layer): (usize, &Layer)| {
+            let Dense { inputs, outputs, .. } = layer.dense()?;
+            Some(2.0 * self.copies_after(i) as f64 * *inputs as f64 * *outputs as f64)
+        };
+        self.layers.iter().enumerate().filter_map(of_layer)
+    }
+
+    /// The output (batch, outputs) for the batch `x` (batch, inputs); where it [forks](Fork), (batch · members, outputs),
+    /// the members of a row one after the other.
     ///
     /// # Errors
     /// `x` has another number of columns than the network has inputs, or more rows than the workspace holds.
@@ -450,14 +506,16 @@ impl<T: Real> Network<T> {
 
     /// [`Network::forward`] of the batch that was written into [`Workspace::input`].
     pub fn forward_input<'w>(&self, workspace: &'w mut Workspace<T>) -> ArrayView2<'w, T> {
-        let Workspace { compute, input, layers: memory, rows, pass, dropout_factor, .. } = workspace;
-        let rows = *rows;
+        let Workspace { compute, input, layers: memory, rows, output_rows, pass, dropout_factor, .. } = workspace;
+        let mut rows = *rows;
         for (i, (layer, context)) in self.contexts(compute, *pass, *dropout_factor).enumerate() {
             let (before, rest) = memory.split_at_mut(i);
             let x = before.last().map_or(&*input, |previous| &previous.a);
             let s = layer.skips_from().map(|from| first_rows(&before[from].a, rows));
             layer.forward(context, first_rows(x, rows), s, &mut rest[0]);
+            rows *= layer.copies();
         }
+        *output_rows = rows;
         workspace.output()
     }
 
@@ -472,13 +530,13 @@ impl<T: Real> Network<T> {
         self.layers.iter().enumerate().map(move |(index, layer)| {
             let parameters = parameters.split_off(..layer.parameter_count()).unwrap_or_default();
             let statistics = statistics.split_off(..layer.statistics_count()).unwrap_or_default();
-            let pass = if index < self.frozen { Pass::Inference } else { pass };
+            let pass = if index < self.frozen { Pass::Inference } else { pass.copied(self.copies_after(index)) };
             (layer, Context { compute, pass, index, dropout_factor, parameters, statistics })
         })
     }
 
     /// The backward pass of the last forward pass: overwrites [`Workspace::gradient`] with ∂L/∂parameters, and
-    /// `d_input` (batch, inputs), if there is one, with ∂L/∂x, for `d_output` = ∂L/∂output (batch, outputs).
+    /// `d_input` (batch, inputs), if there is one, with ∂L/∂x, for `d_output` = ∂L/∂output, of the output's shape.
     ///
     /// # Errors
     /// `d_output` or `d_input` has another shape than the last batch.
@@ -489,7 +547,7 @@ impl<T: Real> Network<T> {
         d_input: Option<ArrayViewMut2<T>>,
     ) -> Result<()> {
         let shapes = [
-            ("rows of the output's gradient", workspace.rows, d_output.nrows()),
+            ("rows of the output's gradient", workspace.output_rows, d_output.nrows()),
             ("columns of the output's gradient", self.outputs(), d_output.ncols()),
             ("rows of the input's gradient", workspace.rows, d_input.as_ref().map_or(workspace.rows, |d| d.nrows())),
             ("columns of the input's gradient", self.inputs(), d_input.as_ref().map_or(self.inputs(), |d| d.ncols())),
@@ -511,8 +569,8 @@ impl<T: Real> Network<T> {
         last: Activation,
         mut d_input: Option<ArrayViewMut2<T>>,
     ) {
-        let Workspace { compute, input, layers: memory, gradient, rows, pass, dropout_factor } = workspace;
-        let (rows, dropout_factor) = (*rows, *dropout_factor);
+        let Workspace { compute, input, layers: memory, gradient, rows, pass, dropout_factor, .. } = workspace;
+        let dropout_factor = *dropout_factor;
         let threads = &compute.threads;
         let last_to_do = if d_input.is_some() { 0 } else { self.frozen };
         let mut end = self.parameters.len();
@@ -524,7 +582,9 @@ impl<T: Real> Network<T> {
             let range = end - layer.parameter_count()..end;
             end = range.start;
             let own_activation = activation;
-            let pass = if i < self.frozen { Pass::Inference } else { *pass };
+            // Of the layer's input.
+            let rows = *rows * self.copies_after(i) / layer.copies();
+            let pass = if i < self.frozen { Pass::Inference } else { pass.copied(self.copies_after(i)) };
             let parameters = &self.parameters[range.clone()];
             // A norm's backward has what it needs of the statistics from its forward.
             let context = Context { compute, pass, index: i, dropout_factor, parameters, statistics: &[] };
@@ -595,13 +655,48 @@ impl<T: Real> Network<T> {
 impl Segment {
     /// Whether it is the weight or the bias of a dense layer.
     pub(crate) fn is_dense(&self) -> bool {
-        self.name.starts_with("layers.")
+        self.name.starts_with("layers.") || self.name.starts_with("heads.")
     }
 
-    /// Whether it begins at 1: γ of a norm, s of a scale, α of a parametric activation.
+    /// Whether it begins at 1: γ of a norm, s of a scale, α of a parametric activation, r of a fork.
     pub(crate) fn is_scale(&self) -> bool {
         let is_of = |kind: &&str| self.name.starts_with(*kind);
-        ["norms.", "scales.", "activations."].iter().any(is_of) && self.name.ends_with(".weight")
+        ["norms.", "scales.", "activations.", "forks."].iter().any(is_of) && self.name.ends_with(".weight")
+    }
+}
+
+/// Fails unless these layers fork once at most, and what forked has heads of its own at the end.
+fn check_fork(layers: &[Layer]) -> Result<()> {
+    let forks = || {
+        layers
+            .iter()
+            .enumerate()
+            .filter_map(|(i, layer)| if let Layer::Fork(fork) = layer { Some((i, fork)) } else { None })
+    };
+    let heads = layers.iter().position(|layer| matches!(layer, Layer::Heads(_)));
+    let Some((place, fork)) = forks().next() else {
+        return match heads {
+            Some(place) => Err(Error::value("place of a layer of heads", "one after a fork", place)),
+            None => Ok(()),
+        };
+    };
+    if fork.members == 0 {
+        return Err(Error::value("networks of a fork", "1 or more", 0));
+    }
+    if let Some((second, _)) = forks().nth(1) {
+        return Err(Error::value("forks of a network", "one at most", format!("layers {place} and {second}")));
+    }
+    match layers.last() {
+        Some(Layer::Heads(last)) if last.members == fork.members && heads == Some(layers.len() - 1) => {}
+        last => {
+            let expected = format!("heads of its {} networks, and no others", fork.members);
+            return Err(Error::value("last layer of a network that forks", expected, format!("{last:?}")));
+        }
+    }
+    let crosses = |(i, layer): (usize, &Layer)| layer.skips_from().filter(|&from| i > place && from < place);
+    match layers.iter().enumerate().find_map(crosses) {
+        Some(from) => Err(Error::value("layer of a residual connection behind a fork", "one behind it, too", from)),
+        None => Ok(()),
     }
 }
 
@@ -613,6 +708,10 @@ pub(crate) fn parameter_count(layers: &[Layer]) -> Option<usize> {
             Layer::Norm(norm) => norm.features.checked_mul(2)?,
             Layer::Scale(Scale { features, .. }) | Layer::Parametric(Parametric { features, .. }) => *features,
             Layer::Embed(embed) => embed.parameter_count()?,
+            Layer::Fork(fork) => fork.features.checked_mul(fork.members)?,
+            Layer::Heads(Heads { dense, members }) => {
+                dense.inputs.checked_add(1)?.checked_mul(dense.outputs)?.checked_mul(*members)?
+            }
             Layer::Dropout(_) | Layer::Residual(_) => 0,
         };
         count.checked_add(of_layer)
@@ -636,6 +735,16 @@ fn segments(layers: &[Layer]) -> Vec<Segment> {
                 add(format!("layers.{dense}.weight"), vec![*outputs, *inputs], Factors::ONE, gain);
                 add(format!("layers.{dense}.bias"), vec![*outputs], *bias_factors, 1.0);
                 dense += 1;
+            }
+            Layer::Heads(Heads { dense: Dense { inputs, outputs, parametrization, bias_factors, .. }, members }) => {
+                let gain = parametrization.gain(*inputs);
+                for j in 0..*members {
+                    add(format!("heads.{j}.weight"), vec![*outputs, *inputs], Factors::ONE, gain);
+                    add(format!("heads.{j}.bias"), vec![*outputs], *bias_factors, 1.0);
+                }
+            }
+            Layer::Fork(Fork { features, members, factors }) => {
+                add("forks.0.weight".into(), vec![*members, *features], *factors, 1.0);
             }
             Layer::Norm(norm) => {
                 let factors = Factors { decay: 0.0, ..Factors::ONE };

@@ -62,6 +62,7 @@ impl<T: Real> Predictor<T> {
     /// # Errors
     /// A parameter that is infinite or NaN; a scaling that does not fit.
     pub fn new(model: &Model<T>) -> Result<Self> {
+        let model = model.unfolded();
         let network = &model.network;
         if !model.networks().all(|network| network.parameters().iter().all(|parameter| parameter.is_finite())) {
             return Err(Error::value("parameters", "finite numbers", "infinity or NaN"));
@@ -85,7 +86,7 @@ impl<T: Real> Predictor<T> {
         let sum = vec![T::ZERO; network.outputs()];
         let input = Array2::from_elem((1, network.inputs()), T::ZERO);
         let prediction = vec![0.0; model.prediction_width()];
-        Ok(Self { model: model.clone(), networks, compute, input, sum, output, prediction })
+        Ok(Self { model, networks, compute, input, sum, output, prediction })
     }
 
     /// The prediction for the one row of `example`, as [`Model::predict`] gives it.

@@ -87,10 +87,11 @@ impl RealMlp {
             return model.fit_init(features, seed, threads);
         }
         let network = &mut model.network;
+        let last = network.layers().len() - 1;
         Init::Normal { deviation: 1.0 }.draw(network, seed);
         let of_dense: Vec<_> = network.segments().iter().filter(|segment| segment.is_dense()).cloned().collect();
-        for (i, segment) in of_dense.iter().enumerate() {
-            let factor = if i + 2 < of_dense.len() { T::from_f64(segment.gain) } else { T::ZERO };
+        for segment in &of_dense {
+            let factor = if segment.layer < last { T::from_f64(segment.gain) } else { T::ZERO };
             network.parameters_mut()[segment.range.clone()].iter_mut().for_each(|x| *x *= factor);
         }
         Ok(())

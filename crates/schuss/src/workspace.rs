@@ -15,6 +15,8 @@ pub struct Workspace<T> {
     pub(crate) layers: Vec<LayerMemory<T>>,
     pub(crate) gradient: Vec<T>,
     pub(crate) rows: usize,
+    /// Rows of the output: the batch's, or those of all networks that a [`Fork`](crate::Fork) made.
+    pub(crate) output_rows: usize,
     pub(crate) pass: Pass,
     pub(crate) dropout_factor: f64,
 }
@@ -36,7 +38,17 @@ pub enum Pass {
     },
 }
 
-/// A layer's matrices, (capacity, outputs) each but for `kept`.
+impl Pass {
+    /// The same for layers behind a fork, which makes so many rows of one.
+    pub(crate) fn copied(self, copies: usize) -> Self {
+        match self {
+            Self::Training { seed, step, first_row } => Self::Training { seed, step, first_row: first_row * copies },
+            Self::Inference => self,
+        }
+    }
+}
+
+/// A layer's matrices, (capacity, outputs) each but for `kept`; behind a fork, a row for each of its networks.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerMemory<T> {
     /// The activation's input; no rows where it is not kept.
@@ -68,13 +80,14 @@ impl<T: Real> LayerMemory<T> {
 impl<T: Real> Workspace<T> {
     /// Memory for passes of `network` over up to `capacity` rows.
     pub fn new(network: &Network<T>, capacity: usize, threads: &Threads) -> Self {
-        let memory = |(i, layer)| LayerMemory::new(layer, network.fuses_relu(i), capacity);
+        let memory = |(i, layer)| LayerMemory::new(layer, network.fuses_relu(i), capacity * network.copies_after(i));
         Self {
             compute: Compute::from(threads),
             input: Array2::from_elem((capacity, network.inputs()), T::ZERO),
             layers: network.layers().iter().enumerate().map(memory).collect(),
             gradient: vec![T::ZERO; network.parameters().len()],
             rows: 0,
+            output_rows: 0,
             pass: Pass::Inference,
             dropout_factor: 1.0,
         }
@@ -121,10 +134,10 @@ impl<T: Real> Workspace<T> {
         first_rows_mut(&mut self.input, rows)
     }
 
-    /// The network's output for the batch, (rows, outputs).
+    /// The network's output for the batch, (rows, outputs); where it [forks](crate::Fork), (rows · members, outputs).
     pub fn output(&self) -> ArrayView2<'_, T> {
         let last = self.layers.last().expect("a network has a layer");
-        first_rows(&last.a, self.rows)
+        first_rows(&last.a, self.output_rows)
     }
 
     /// ∂L/∂parameters of the last backward pass, in the order of [`Network::parameters`].
@@ -134,7 +147,7 @@ impl<T: Real> Workspace<T> {
 
     /// The output as losses read it, and the memory of its gradient.
     pub(crate) fn output_and_gradient(&mut self, activation: Activation) -> (Output<'_, T>, ArrayViewMut2<'_, T>) {
-        let rows = self.rows;
+        let rows = self.output_rows;
         let LayerMemory { z, a, d, .. } = self.layers.last_mut().expect("a network has a layer");
         let output = Output { activation, z: first_rows(z, rows), a: first_rows(a, rows) };
         (output, first_rows_mut(d, rows))

@@ -80,6 +80,15 @@ pub fn run(arguments: Arguments) -> Result<()> {
                 say!("dropout         {:<24} in training", format!("{} of {features}", dropout.rate))
             }
             Layer::Residual(residual) => say!("residual        adds the output of row {}", residual.from + 1),
+            Layer::Fork(fork) => say!(
+                "forks.0         {:<24} {} networks share the next layers",
+                format!("({}, {features})", fork.members),
+                fork.members
+            ),
+            Layer::Heads(heads) => {
+                let shape = format!("{} of ({features}, {})", heads.members, heads.dense.inputs);
+                say!("heads           {shape:<24} {}", heads.dense.activation.name());
+            }
             _ => say!("{layer:?}"),
         }
     }

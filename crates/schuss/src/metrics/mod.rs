@@ -23,7 +23,6 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 
 use crate::loss::BatchTargets;
-use crate::model::BATCH;
 use crate::{Dataset, Loss, Model, Real, Result, Targets, Task, Threads, Workspace};
 
 pub use classification::{
@@ -103,7 +102,7 @@ impl<T: Real> Model<T> {
     /// See [`Model::check`].
     pub fn evaluate(&self, dataset: Dataset, threads: &Threads) -> Result<Metrics> {
         self.check(dataset)?;
-        let mut workspace = Workspace::new(&self.network, BATCH.min(dataset.total_rows()), threads);
+        let mut workspace = Workspace::new(&self.network, self.batch().min(dataset.total_rows()), threads);
         self.evaluate_in(dataset, &mut workspace)
     }
 

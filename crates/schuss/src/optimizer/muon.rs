@@ -43,18 +43,18 @@ pub(super) struct Part {
 
 impl Part {
     pub fn all(segments: &[Segment], weight_decay: f64) -> Vec<Self> {
-        let is_weight = |segment: &Segment| segment.name.starts_with("layers.") && segment.shape.len() == 2;
-        let last_weight = segments.iter().rposition(is_weight);
-        let part = |(i, segment): (usize, &Segment)| {
+        let is_weight = |segment: &&Segment| segment.is_dense() && segment.shape.len() == 2;
+        let last = segments.iter().rfind(is_weight).map(|segment| segment.layer);
+        let part = |segment: &Segment| {
             let hidden = match segment.shape[..] {
-                [outputs, inputs] if is_weight(segment) && Some(i) != last_weight && outputs * inputs > 0 => {
+                [outputs, inputs] if is_weight(&segment) && Some(segment.layer) != last && outputs * inputs > 0 => {
                     Some([outputs, inputs])
                 }
                 _ => None,
             };
             Self { end: segment.range.end, run: Run::new(segment, weight_decay), hidden }
         };
-        segments.iter().enumerate().map(part).collect()
+        segments.iter().map(part).collect()
     }
 
     /// Parameters that AdamW changes.

@@ -17,6 +17,8 @@ use crate::{Dataset, Features, Model, Real, Targets, Threads};
 pub(crate) struct Batch<T> {
     seed: u64,
     augmenter: Option<Augmenter>,
+    /// Networks that each take every example.
+    members: usize,
     /// The α of mixup, or 0.
     mixup: f64,
     label_smoothing: f64,
@@ -40,7 +42,9 @@ impl<T: Real> Batch<T> {
     pub(crate) fn new(model: &Model<T>, dataset: Dataset, settings: &Settings, rows: usize) -> Self {
         let matrix = |is_used, columns| Array2::from_elem((if is_used { rows } else { 0 }, columns), T::ZERO);
         let is_mixed = settings.mixup > 0.0;
+        let members = model.network.members();
         let mut batch = Self {
+            members,
             seed: settings.seed,
             augmenter: settings.augment.map(|augment| Augmenter::new(augment, settings.seed, &model.example_shape)),
             mixup: settings.mixup,
@@ -49,9 +53,9 @@ impl<T: Real> Batch<T> {
             weight_scale: 1.0,
             has_weights: dataset.weights().is_some(),
             has_classes: matches!(dataset.targets(), Targets::Classes { .. }),
-            labels: vec![0; rows],
-            values: matrix(true, model.targets()),
-            weights: vec![T::ONE; rows],
+            labels: vec![0; rows * members],
+            values: Array2::from_elem((rows * members, model.targets()), T::ZERO),
+            weights: vec![T::ONE; rows * members],
             partners: matrix(is_mixed, model.network.inputs()),
             partner_values: matrix(is_mixed, model.targets()),
         };
@@ -109,7 +113,25 @@ impl<T: Real> Batch<T> {
             if is_mixed {
                 self.mix(threads, model, step, (dataset, rows), range, input);
             }
+            if self.members > 1 {
+                self.repeat(here.len());
+            }
         });
+    }
+
+    /// Targets and weights of the first `rows` rows, once for each network.
+    fn repeat(&mut self, rows: usize) {
+        let Self { members, labels, values, weights, .. } = self;
+        let columns = values.ncols();
+        let values = values.as_slice_mut().expect("rows are contiguous");
+        // From the last one on, nothing is overwritten that is still to be read.
+        for row in (0..rows).rev() {
+            for place in row * *members..(row + 1) * *members {
+                labels[place] = labels[row];
+                weights[place] = weights[row];
+                values.copy_within(row * columns..(row + 1) * columns, place * columns);
+            }
+        }
     }
 
     fn gather(
@@ -190,8 +212,9 @@ impl<T: Real> Batch<T> {
         (self.labels, self.partners, self.partner_values) = (others, x, y);
     }
 
-    /// The targets of the last `rows` rows that were filled in.
+    /// The targets of the last `rows` rows that were filled in, once for each network.
     pub(crate) fn targets(&self, rows: usize) -> BatchTargets<'_, T> {
+        let rows = rows * self.members;
         match self.has_classes && self.mixup == 0.0 {
             true if self.label_smoothing == 0.0 => BatchTargets::Classes(&self.labels[..rows]),
             true => BatchTargets::Smoothed(&self.labels[..rows], self.label_smoothing),
@@ -201,6 +224,6 @@ impl<T: Real> Batch<T> {
 
     /// What those rows count, if they do not all count the same.
     pub(crate) fn weights(&self, rows: usize) -> Option<&[T]> {
-        self.is_weighted().then(|| &self.weights[..rows])
+        self.is_weighted().then(|| &self.weights[..rows * self.members])
     }
 }

@@ -5,7 +5,6 @@ use std::ops::Range;
 use schuss_kernels::meter::{Work, timed};
 use schuss_kernels::{sum_of_pairs, zip};
 
-use crate::model::BATCH;
 use crate::optimizer::OptimizerState;
 use crate::train::batch::Batch;
 use crate::train::{OnDivergence, Settings};
@@ -43,7 +42,8 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         let is_averaged = settings.average.is_some() || matches!(settings.optimizer, Optimizer::ScheduleFree { .. });
         Ok(Self {
             // Evaluation takes the larger batches.
-            workspace: Workspace::new(&model.network, rows.max(BATCH), threads).with_products(settings.products),
+            workspace: Workspace::new(&model.network, rows.max(model.batch()), threads)
+                .with_products(settings.products),
             dataset,
             batch: Batch::new(model, dataset, settings, rows),
             optimizer,
@@ -172,7 +172,7 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
             network.forward_input(&mut self.workspace);
             let (output, _) = self.workspace.output_and_gradient(network.last_activation());
             let (targets, weights) = (self.batch.targets(rows), self.batch.weights(rows));
-            let sum = self.model.loss.evaluate(&threads, output, targets, weights, None);
+            let sum = self.model.loss.evaluate(&threads, output, targets, weights, None) / network.members() as f64;
             if sum / rows as f64 + self.penalty() <= before + SHARE * part * slope + noise {
                 break;
             }
@@ -194,8 +194,10 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
                 .and_then(|segment| segment.name.rsplit_once('.'))
                 .map_or(format!("layer {i}"), |(name, _)| name.into())
         };
-        let outputs = self.workspace.layers.iter().map(|memory| first_rows(&memory.a, self.workspace.rows));
-        let lost = outputs.enumerate().find(|(_, a)| a.iter().any(|x| !x.is_finite()));
+        let rows = self.workspace.rows;
+        let outputs = self.workspace.layers.iter().enumerate();
+        let mut outputs = outputs.map(|(i, memory)| (i, first_rows(&memory.a, rows * network.copies_after(i))));
+        let lost = outputs.find(|(_, a)| a.iter().any(|x| !x.is_finite()));
         let segments = || network.segments().iter();
         let gradient = segments().find(|segment| !is_finite(&self.workspace.gradient[segment.range.clone()]));
         let parameter = segments().find(|segment| !is_finite(&network.parameters()[segment.range.clone()]));
@@ -249,7 +251,8 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         sum / rows.len() as f64
     }
 
-    /// The loss summed over the examples at the places `range` of `rows`, and the gradient of its mean.
+    /// The loss summed over the examples at the places `range` of `rows`, and the gradient of its mean; of networks that
+    /// share layers, the mean of their losses.
     fn gradient_of_batch(&mut self, threads: &Threads, rows: (Dataset, &[u32]), range: Range<usize>) -> f64 {
         let Self { model, workspace, batch, .. } = self;
         let Model { network, loss, .. } = &**model;
@@ -260,7 +263,7 @@ impl<'m, 'd, T: Real> Trainer<'m, 'd, T> {
         let (output, gradient) = workspace.output_and_gradient(last);
         let sum = loss.evaluate(threads, output, batch.targets(count), batch.weights(count), Some(gradient));
         network.backward_output(workspace, loss.activation_left(last), None);
-        sum
+        sum / network.members() as f64
     }
 
     /// Whether what is evaluated and kept is an average.

@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView2};
 use schuss::{
     Activation, BatchTargets, Category, Dense, Embed, Factors, Init, Layer, Loss, Mlp, Network, NormKind, Parametric,
-    Pass, Periodic, Scale, Segment, Subject, TOLERANCE, Targets, Threads, Workspace, softmax_jacobian_error,
+    Pass, Periodic, Scale, Segment, Subject, TOLERANCE, Targets, Threads, Workspace, fork, softmax_jacobian_error,
 };
 
 const ROWS: usize = 9;
@@ -129,7 +129,7 @@ fn weights_are_repetitions() {
     }
 }
 
-/// Norms, dropout, residual connections and all of them, in training and out of it, with functions that need their input
+/// Norms, dropout, residual connections and all of them, in one network and in several that share them, in training and out of it, with functions that need their input
 /// and functions that do not.
 #[test]
 fn every_kind_of_layer() {
@@ -147,11 +147,14 @@ fn every_kind_of_layer() {
             Mlp { norm: Some(NormKind::Batch), dropout: 0.3, input_dropout: 0.1, residual: true, ..plain.clone() },
             Mlp { norm: Some(NormKind::Layer), dropout: 0.3, input_dropout: 0.1, residual: true, ..plain },
         ];
-        for (seed, mlp) in kinds.into_iter().enumerate() {
-            let mut network = Network::of_layers(mlp.layers().unwrap()).unwrap();
+        let plain = kinds.iter().map(|mlp| (1, mlp.layers().unwrap()));
+        let forked = kinds.iter().map(|mlp| (3, fork(mlp.layers().unwrap(), 3).unwrap()));
+        for (seed, (members, layers)) in plain.chain(forked).enumerate() {
+            let mut network = Network::of_layers(layers).unwrap();
             Init::Normal { deviation: 0.6 }.draw(&mut network, seed as u64);
             // Scales, shifts and running statistics that are nobody's defaults.
-            shift(&mut network, &["norms."]);
+            shift(&mut network, &["norms.", "forks."]);
+            let labels: Vec<u32> = labels.iter().flat_map(|&label| vec![label; members]).collect();
             network.statistics_mut().iter_mut().enumerate().for_each(|(i, x)| *x += 0.2 * (i as f64).sin().abs());
             let x = waves(ROWS, 5, 1.7);
             for pass in [Pass::Inference, training] {
