@@ -2,7 +2,8 @@
 
 use ndarray::{Array2, Axis};
 use schuss::{
-    Activation, Dataset, Features, Init, Loss, Model, ModelFile, Network, Predictor, Scores, Targets, Task, Threads,
+    Activation, Dataset, Features, Init, Loss, Model, ModelFile, Network, Predictor, Scores, Settings, Targets, Task,
+    Threads, Trainer,
 };
 
 const ROWS: usize = 1200;
@@ -112,4 +113,18 @@ fn hostile_files_are_refused() {
         hostile[at + said.len() - 1] = count.as_bytes()[0];
         assert!(ModelFile::from_bytes(&hostile).is_err(), "{count} members");
     }
+}
+
+/// A step would change one network, and be judged by all.
+#[test]
+fn an_ensemble_is_not_trained_further() {
+    let columns = columns();
+    let labels: Vec<u32> = (0..ROWS as u32).map(|i| i % 3).collect();
+    let dataset =
+        Dataset::new(Features::F32(columns.view()), Targets::Classes { labels: &labels, classes: 3 }).unwrap();
+    let (softmax, task) = (Activation::Softmax { epsilon: 0.0 }, Task::Classification { classes: 3 });
+    let members = (0..2).map(|seed| member(seed, 3, softmax, Loss::CrossEntropy, task)).collect();
+    let mut ensemble = Model::ensemble(members).unwrap();
+    let problem = Trainer::new(&mut ensemble, dataset, &Settings::default(), &Threads::ONE).err().unwrap().to_string();
+    assert!(problem.contains("ensemble of 2"), "{problem}");
 }
