@@ -64,7 +64,8 @@ def test_what_was_not_there_in_training():
     model = fitted(X, y)
     test, _ = table(seed=1)
     unknown, nothing = test.assign(word="elm"), test.assign(word=None)
-    assert np.isfinite(model.predict_proba(unknown)).all()
+    with pytest.warns(UserWarning, match="column 'word': unknown categories, such as 'elm'"):
+        assert np.isfinite(model.predict_proba(unknown)).all()
     assert np.isfinite(model.predict_proba(nothing)).all()
     gap = test.assign(id=np.nan)
     np.testing.assert_allclose(model.predict_proba(gap), model.predict_proba(test.assign(id=X["id"].mean())), atol=1e-9)
@@ -192,5 +193,5 @@ def test_bad_tables_of_a_model():
         network.evaluate(frame, frame["class"].replace("high", "higher"))
     with pytest.raises(ValueError, match="infinity in column 'number'"):
         network.predict(frame.assign(number=np.inf))
-    # A category that is not known is none.
-    assert np.isfinite(network.predict(frame.assign(tree="pine", room=7))).all()
+    with pytest.warns(UserWarning, match="column 'tree': unknown categories, such as 'pine', are taken as none"):
+        assert np.isfinite(network.predict(frame.assign(tree="pine"))).all()

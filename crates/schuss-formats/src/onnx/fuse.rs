@@ -29,9 +29,10 @@ pub(super) fn fuse(graph: &GraphProto) -> Vec<Cow<'_, NodeProto>> {
             && parts.iter().all(|part| !gone.contains(part))
             && let Some(&end) = parts.last()
         {
-            let fused = NodeProto { op_type: name.into(), input: vec![x.into()], ..plain(&graph.node[end]) };
+            let NodeProto { name: end_name, output, .. } = graph.node[end].clone();
+            let (op_type, input) = (name.into(), vec![x.into()]);
             gone.extend(parts);
-            put.insert(end, fused);
+            put.insert(end, NodeProto { input, output, name: end_name, op_type, ..NodeProto::default() });
         }
     }
     let kept = |(at, node)| match put.remove(&at) {
@@ -40,11 +41,6 @@ pub(super) fn fuse(graph: &GraphProto) -> Vec<Cow<'_, NodeProto>> {
         None => Some(Cow::Borrowed(node)),
     };
     graph.node.iter().enumerate().filter_map(kept).collect()
-}
-
-/// A node's name and output.
-fn plain(node: &NodeProto) -> NodeProto {
-    NodeProto { name: node.name.clone(), output: node.output.clone(), ..NodeProto::default() }
 }
 
 /// Who gives, and who takes, the values of a graph.
@@ -83,17 +79,19 @@ impl<'g> Uses<'g> {
         Self { nodes: &graph.node, givers, takers, constants }
     }
 
+    /// All nodes of this operator.
     fn all(&self, operator: &'static str) -> impl Iterator<Item = usize> {
         let nodes = self.nodes.iter().enumerate();
         nodes.filter(move |(_, node)| node.op_type == operator).map(|(at, _)| at)
     }
 
+    /// The node that gives a value, if it is of this operator.
     fn giver(&self, value: &str, operator: &str) -> Option<(usize, &'g NodeProto)> {
         let at = *self.givers.get(value)?;
         Some((at, &self.nodes[at])).filter(|(_, node)| node.op_type == operator)
     }
 
-    /// The one node that takes a value, its other inputs beside it, and what it gives.
+    /// The node that takes a value, if there is one alone.
     fn taker(&self, value: &str) -> Option<(usize, &'g NodeProto)> {
         match self.takers.get(value)?[..] {
             [Some(at)] => Some((at, &self.nodes[at])),

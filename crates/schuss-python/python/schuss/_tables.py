@@ -1,5 +1,7 @@
 """Tables of pandas, Polars and Arrow whose columns are not all numbers: what the model makes of them, kept in its schema."""
 
+import warnings
+
 import numpy as np
 
 from ._schuss import Schema
@@ -113,6 +115,9 @@ def _cells(name, values, names=None):
         places |= {word: place for place, word in enumerate(known)}
         # What is not known is a category beyond the last, which the schema takes as unknown.
         codes = [-1 if word is None else places.get(word, len(known)) for word in words]
+        if len(known) in codes:
+            unknown = words[codes.index(len(known))]
+            warnings.warn(f"column {name!r}: unknown categories, such as {unknown!r}, are taken as none", stacklevel=6)
         return np.array(codes, dtype=np.int64), known
     numbers = np.ascontiguousarray(values, dtype=np.float64)
     if np.isinf(numbers).any():
