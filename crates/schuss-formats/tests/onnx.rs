@@ -8,7 +8,7 @@ use common::{TOLERANCE, models};
 use ndarray::Array2;
 use safetensors::SafeTensors;
 use schuss::{Activation, Init, Loss, Model, Network, Scaling, Task};
-use schuss_formats::{Foreign, Program, Unsaid, difference, predictions, read_onnx, run_onnx, to_onnx};
+use schuss_formats::{Foreign, Layers, Program, Unsaid, difference, predictions, read_onnx, run_onnx, to_onnx};
 
 #[test]
 fn files_give_what_their_models_predict() {
@@ -162,5 +162,33 @@ fn functions_are_put_together_again() {
     }
     for file in ["torch_written.onnx", "torch_written_dynamo.onnx"] {
         assert_eq!(layers(file), ["gelu", "swish", "mish", "identity"], "{file}");
+    }
+}
+
+/// Layer norms have another ε here than elsewhere; what is none is refused.
+#[test]
+fn layer_norms_have_any_epsilon() {
+    let (x, scale, shift) = ([0.3, -0.1, 0.7], [1.5, 0.5, -1.0], [0.1, 0.0, -0.2]);
+    let identity = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+    let read = |epsilon: f64| {
+        let mut layers = Layers::default();
+        layers.add("dense", &[&identity, &[0.0; 3]], 0.0)?;
+        layers.add("layer-norm", &[&scale, &shift], epsilon)?;
+        layers.model(None, None)
+    };
+    let mean = x.iter().sum::<f64>() / 3.0;
+    let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / 3.0;
+    for epsilon in [1e-12, 1e-5, 1e-3, 0.5] {
+        let rows = Array2::from_shape_vec((1, 3), x.to_vec()).unwrap();
+        let got = predictions(&read(epsilon).unwrap(), rows.view()).unwrap();
+        for i in 0..3 {
+            let expected = scale[i] * (x[i] - mean) / (variance + epsilon).sqrt() + shift[i];
+            // The rows are of single precision.
+            assert!((got[(0, i)] - expected).abs() < 1e-6, "{epsilon:e}: {} beside {expected}", got[(0, i)]);
+        }
+    }
+    for epsilon in [0.0, -1e-5, f64::NAN, f64::INFINITY] {
+        let problem = read(epsilon).unwrap_err();
+        assert!(problem.contains("expected a number above 0"), "{problem}");
     }
 }
