@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 use schuss::{
-    Activation, Dense, Factors, Layer, Loss, Model, Network, Norm, NormKind, Parametric, Residual, Scaling, Task,
+    Activation, Dense, Factors, Layer, Loss, Model, Network, Norm, NormKind, Parametric, Residual, Scale, Scaling, Task,
 };
 
 type Outcome<T> = Result<T, String>;
@@ -121,14 +121,19 @@ impl Layers {
         if features == 0 || shift.len() != features || [mean.len(), variance.len()] != [statistics; 2] {
             return Err("parts of a normalisation whose sizes differ".into());
         }
-        // ε is always the same here: the variances make up for it. One of less than nothing may come of it, but never
-        // with ε.
+        // ε is always the same here: the variances of a batch norm make up for it. One of less than nothing may come of it,
+        // but never with ε.
         let corrected = variance.iter().map(|variance| variance + epsilon - Norm::EPSILON);
         if kind == NormKind::Batch && !variance.iter().all(|variance| variance + epsilon > 0.0) {
             return Err("a variance below zero".into());
         }
-        if kind == NormKind::Layer && (epsilon - Norm::EPSILON).abs() > 1e-9 {
-            return Err(format!("a layer normalisation with ε = {epsilon:e}; expected {:e}", Norm::EPSILON));
+        if kind == NormKind::Layer && !(epsilon > 0.0 && epsilon.is_finite()) {
+            return Err(format!("a layer normalisation with ε = {epsilon:e}; expected a number above 0"));
+        }
+        if kind == NormKind::Layer && (epsilon / Norm::EPSILON - 1.0).abs() > 1e-6 {
+            // (s x - s μ)/√(s² variance + ε) is that of another ε, where s² is their ratio.
+            let scale = Layer::Scale(Scale { features, factors: Factors::ONE });
+            self.push(scale, vec![(Norm::EPSILON / epsilon).sqrt(); features], Vec::new())?;
         }
         let parameters = scale.iter().chain(shift).copied().collect();
         let statistics = mean.iter().copied().chain(corrected).collect();
@@ -204,6 +209,16 @@ impl Layers {
                 {
                     row.iter_mut().for_each(|w| *w *= factor);
                     *bias = *bias * factor + shift;
+                }
+                self.change();
+                Ok(())
+            }
+            Some(Layer::Norm(norm)) if norm.activation == Activation::Identity => {
+                let parameters = self.parameters.last_mut().ok_or("no parameters")?;
+                let (own_factor, own_shift) = parameters.split_at_mut(width);
+                own_factor.iter_mut().zip(&factor).for_each(|(own, factor)| *own *= factor);
+                for (own, (factor, shift)) in own_shift.iter_mut().zip(factor.iter().zip(&shift)) {
+                    *own = *own * factor + shift;
                 }
                 self.change();
                 Ok(())

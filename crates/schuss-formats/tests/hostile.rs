@@ -61,6 +61,9 @@ fn damaged_files_never_make_reading_panic() {
         "torch_norms.onnx",
         "torch_pictures_dynamo.onnx",
         "torch_residual.onnx",
+        "torch_functions.onnx",
+        "torch_functions_dynamo.onnx",
+        "torch_blocks.onnx",
         "skl_names.onnx",
         "skl_two.onnx",
         "skl_zipmap.onnx",
@@ -139,6 +142,17 @@ fn hostile_files_are_refused() {
     // What is no dense network is named.
     let unknown = model(&[(1, node("Conv", &["x"], "y"))]);
     check_refused(&unknown, "operator Conv: it is not understood here");
+    for operator in ["HardSwish", "HardSigmoid", "Clip", "Elu"] {
+        check_refused(
+            &model(&[(1, node(operator, &["x"], "y"))]),
+            &format!("operator {operator}: it is not understood"),
+        );
+    }
+    // Values that are made of each other, round and round.
+    let half = tensor("half", &[], &field(9, &0.5f32.to_le_bytes()));
+    let round = [node("Sigmoid", &["x"], "a"), node("Mul", &["a", "half"], "b"), node("Mul", &["b", "half"], "a")];
+    let parts = round.map(|node| (1, node));
+    check_refused(&model(&[&[(5, half)], &parts[..]].concat()), "before any layer");
     check_refused(&model(&[(1, node("Relu", &["nothing"], "y"))]), "nothing before it gives its input \"nothing\"");
     check_refused(&model(&[]), "none of its outputs");
     let two = model(&[(11, field(1, b"z"))]);

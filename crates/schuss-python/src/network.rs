@@ -12,9 +12,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use schuss::{
     Activation, Error, Features, Metrics, Model, ModelFile, OptimizerState, Precision, Predictor, Real, Scaling,
-    Scores, Task, Threads, Workspace, weights_sha256,
+    Scores, Task, Threads, Workspace,
 };
-use schuss_formats::{Foreign, Unsaid};
+use schuss_formats::{Foreign, Source, Unsaid};
 
 use crate::data::{Part, Rows};
 use crate::describe::{Description, classes};
@@ -109,7 +109,7 @@ impl<T: Number> Shared<T> {
         }
         let model = self.model();
         let predictions = py.detach(|| -> Result<_> {
-            let threads = threads(count, model.network.forward_operations(features.rows()))?;
+            let threads = threads(count, operations(&model, features.rows()))?;
             Ok(model.predict(features, &threads)?.mapv(T::from_f64))
         })?;
         Ok(predictions.into_pyarray(py))
@@ -119,25 +119,51 @@ impl<T: Number> Shared<T> {
         let model = self.model();
         let dataset = part.dataset(classes(&model))?;
         let metrics = py.detach(|| -> Result<_> {
-            let threads = threads(count, model.network.forward_operations(dataset.rows()))?;
+            let threads = threads(count, operations(&model, dataset.rows()))?;
             Ok(model.evaluate(dataset, &threads)?)
         })?;
         metrics_dict(py, metrics)
     }
 
+    /// Named as in the model file.
     fn tensors<'py>(&self, py: Python<'py>) -> Vec<(String, Bound<'py, PyArrayDyn<T>>)> {
         let model = self.model();
         let array = |shape: Vec<usize>, values: &[T]| {
             ArrayD::from_shape_vec(shape, values.to_vec()).expect("a tensor has its shape").into_pyarray(py)
         };
-        let tensors = model.network.tensors().into_iter();
-        tensors.map(|(name, shape, values)| (name, array(shape, values))).collect()
+        let of_member = |(member, network): (usize, &schuss::Network<T>)| {
+            let prefix = if member == 0 { String::new() } else { format!("members.{member}.") };
+            let tensors = network.tensors().into_iter();
+            tensors.map(|(name, shape, values)| (prefix.clone() + &name, array(shape, values))).collect::<Vec<_>>()
+        };
+        model.networks().enumerate().flat_map(of_member).collect()
+    }
+
+    /// The model of a single network: what concerns one network's parameters is not defined for several.
+    fn single(&self, what: &str) -> Result<Arc<Model<T>>> {
+        let model = self.model();
+        let count = model.networks().len();
+        if count > 1 {
+            let got = format!("an ensemble of {count}: take one of its `members`");
+            return Err(Error::value(what, "a single network", got).into());
+        }
+        Ok(model)
+    }
+
+    fn members(&self) -> Vec<Self> {
+        let model = self.model();
+        // What was measured of the ensemble does not hold for a member.
+        let of_member = |network: &schuss::Network<T>| {
+            let (network, others) = (network.clone(), Vec::new());
+            Self::new(Model { network, others, conformal: None, ..(*model).clone() })
+        };
+        model.networks().map(of_member).collect()
     }
 
     fn set_parameters(&self, py: Python, values: &Bound<PyAny>) -> Result<()> {
         let values: PyReadonlyArray1<T> = values.extract()?;
         let values = values.as_slice().map_err(PyErr::from)?;
-        let mut model = (*self.model()).clone();
+        let mut model = (*self.single("parameters")?).clone();
         let expected = model.network.parameters().len();
         if values.len() != expected {
             return Err(Error::Shape { what: "number of parameters", expected, got: values.len() }.into());
@@ -153,10 +179,7 @@ impl<T: Number> Shared<T> {
     fn forward<'py>(&self, py: Python<'py>, x: &Bound<PyAny>, count: Option<usize>) -> Result<Bound<'py, PyArray2<T>>> {
         let x: PyReadonlyArray2<T> = x.extract()?;
         let x = x.as_array();
-        let (model, kept) = {
-            let mut held = self.lock();
-            (held.model.clone(), held.workspace.take())
-        };
+        let (model, kept) = (self.single("forward")?, self.lock().workspace.take());
         let (output, workspace) = py.detach(|| -> Result<_> {
             let fits = |workspace: &Workspace<T>| workspace.capacity() >= x.nrows();
             let mut workspace = match kept.filter(fits) {
@@ -246,6 +269,11 @@ pub fn threads(count: Option<usize>, operations: f64) -> Result<Threads> {
         None if operations < WORTH => Ok(Threads::ONE),
         None => Ok(Threads::all()?),
     }
+}
+
+/// Of a prediction of so many rows.
+fn operations<T: Real>(model: &Model<T>, rows: usize) -> f64 {
+    model.networks().map(|network| network.forward_operations(rows)).sum()
 }
 
 pub fn metrics_dict<'py>(py: Python<'py>, Metrics { loss, scores }: Metrics) -> Result<Bound<'py, PyDict>> {
@@ -340,17 +368,30 @@ impl Network {
         Self::of_file(&ModelFile::from_bytes(&model.to_bytes())?, Some("float32"))
     }
 
-    fn export(&self, py: Python, path: PathBuf, to: &str) -> Result<()> {
+    /// Bytes of the file, and of what source code takes.
+    fn export(&self, py: Python, path: PathBuf, to: &str) -> Result<Vec<(&'static str, usize)>> {
         with!(self, shared => {
             let model = shared.model();
             py.detach(|| {
-                let bytes = match to {
-                    "onnx" => schuss_formats::to_onnx(&model)?,
-                    "torch" => schuss_formats::to_torch(&model)?,
-                    "npz" => schuss_formats::to_npz(&model),
-                    other => return Err(Error::value("to", "'onnx', 'torch' or 'npz'", other).into()),
+                let source = |Source { text, constants, scratch }| {
+                    (text.into_bytes(), vec![("constants", constants), ("stack", scratch)])
                 };
-                Ok(schuss::write_atomically(&path, &bytes)?)
+                let (bytes, mut sizes) = match to {
+                    "onnx" => (schuss_formats::to_onnx(&model)?, Vec::new()),
+                    "torch" => (schuss_formats::to_torch(&model)?, Vec::new()),
+                    "npz" => (schuss_formats::to_npz(&model), Vec::new()),
+                    "c" => {
+                        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+                        source(schuss_formats::to_c(&model, &name)?)
+                    }
+                    "rust" => source(schuss_formats::to_rust(&model)?),
+                    other => {
+                        return Err(Error::value("to", "'onnx', 'torch', 'npz', 'c' or 'rust'", other).into());
+                    }
+                };
+                schuss::write_atomically(&path, &bytes)?;
+                sizes.insert(0, ("file", bytes.len()));
+                Ok(sizes)
             })
         })
     }
@@ -384,16 +425,32 @@ impl Network {
             about.set_item("classes", if let Task::Classification { classes } = model.task { Some(classes) } else { None })?;
             about.set_item("class_names", &model.class_names)?;
             about.set_item("parameters", model.network.parameters().len())?;
+            about.set_item("members", model.networks().len())?;
         });
         Ok(about)
     }
 
     fn weights_sha256(&self) -> String {
-        with!(self, shared => weights_sha256(&shared.model().network))
+        with!(self, shared => shared.model().weights_sha256())
     }
 
-    fn parameters<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        with!(self, shared => PyArray1::from_slice(py, shared.model().network.parameters()).into_any())
+    /// The networks whose predictions are averaged, each by itself.
+    fn members(&self) -> Vec<Self> {
+        match &self.inner {
+            Inner::F32(shared) => {
+                shared.members().into_iter().map(|shared| Self { inner: Inner::F32(shared) }).collect()
+            }
+            Inner::F64(shared) => {
+                shared.members().into_iter().map(|shared| Self { inner: Inner::F64(shared) }).collect()
+            }
+        }
+    }
+
+    fn parameters<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>> {
+        with!(self, shared => {
+            let model = shared.single("parameters")?;
+            Ok(PyArray1::from_slice(py, model.network.parameters()).into_any())
+        })
     }
 
     fn set_parameters(&self, py: Python, values: &Bound<PyAny>) -> Result<()> {
@@ -407,6 +464,11 @@ impl Network {
     /// Gives the model, and so its file, the columns that its inputs come from.
     fn set_schema(&self, schema: &Schema) -> Result<()> {
         with!(self, shared => shared.set_schema(schema.inner.clone()))
+    }
+
+    /// The columns that its inputs come from, if they come from a table.
+    fn schema(&self) -> Option<Schema> {
+        with!(self, shared => shared.model().schema.clone()).map(|inner| Schema { inner })
     }
 
     fn set_class_names(&self, names: Vec<String>) {

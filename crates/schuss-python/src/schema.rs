@@ -78,10 +78,12 @@ impl Schema {
         Ok((slf.get_type().getattr("from_json")?, (slf.get().to_json()?,)))
     }
 
-    /// The columns that are needed, and the names of the categories of those that have some.
-    fn columns(&self) -> Vec<(String, Option<Vec<String>>)> {
-        let of_column =
-            |column: &schuss::Column| (column.name.clone(), column.category_names().map(<[String]>::to_vec));
+    /// The columns that are needed, whether they are times, and the names of the categories of those that have some.
+    fn columns(&self) -> Vec<(String, bool, Option<Vec<String>>)> {
+        let of_column = |column: &schuss::Column| {
+            let is_time = matches!(column.encoding, Encoding::Time { .. });
+            (column.name.clone(), is_time, column.category_names().map(<[String]>::to_vec))
+        };
         self.inner.columns.iter().map(of_column).collect()
     }
 

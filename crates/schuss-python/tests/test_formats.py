@@ -1,6 +1,8 @@
 """Networks in other formats, and networks of others."""
 
 import pathlib
+import shutil
+import subprocess
 import zipfile
 
 import numpy as np
@@ -99,6 +101,69 @@ def test_exports(tmp_path, dtype):
             np.testing.assert_array_equal(arrays[name], tensor)
     with pytest.raises(ValueError, match="onnx"):
         network.export(tmp_path / "network.pickle")
+    with pytest.raises(ValueError, match="'c' or 'rust'"):
+        network.export(tmp_path / "network.h", to="C")
     with pytest.raises(ValueError, match="dense layers alone"):
         Network([4, 8, 8, 3], norm="layer").export(tmp_path / "network.safetensors")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["network.npz", "network.onnx", "network.safetensors"]
+
+
+C = """#include <stdio.h>
+#include "network.h"
+int main(void)
+{
+    NUMBER input[NETWORK_INPUTS];
+    float output[NETWORK_OUTPUTS];
+    while (fread(input, sizeof input, 1, stdin) == 1) {
+        network_predict(input, output);
+        fwrite(output, sizeof output, 1, stdout);
+    }
+    return 0;
+}
+"""
+RUST = """mod network;
+use std::io::{Read, Write};
+fn main() {
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes).unwrap();
+    let numbers: Vec<f32> = bytes.chunks(4).map(|x| f32::from_le_bytes([x[0], x[1], x[2], x[3]])).collect();
+    for row in numbers.chunks(network::INPUTS) {
+        for x in network::predict(row.try_into().unwrap()) {
+            std::io::stdout().write_all(&x.to_le_bytes()).unwrap();
+        }
+    }
+}
+"""
+
+
+def compiled(folder, compiler, source, *arguments):
+    """What a program gives for the bytes of rows, as float32."""
+    if not shutil.which(compiler):
+        pytest.skip(f"this machine lacks {compiler}")
+    subprocess.run([compiler, *arguments, source, "-o", "program", *(["-lm"] if compiler == "cc" else [])], cwd=folder, check=True)
+    return lambda rows: np.frombuffer(
+        subprocess.run([folder / "program"], input=rows.tobytes(), stdout=subprocess.PIPE, check=True).stdout, np.float32
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_source_code_predicts_the_same(tmp_path, dtype):
+    network = Network([4, 16, 8, 3], activation="gelu", norm="layer", dtype=dtype).divide(255)
+    rows = np.random.default_rng(0).integers(0, 256, (50, 4)).astype(np.float32)
+    expected = network.predict(rows)
+    sizes = network.export(tmp_path / "network.h")
+    assert sizes["file"] == (tmp_path / "network.h").stat().st_size
+    assert sizes["constants"] >= 4 * network.parameters.size and sizes["stack"] > 0
+    (tmp_path / "main.c").write_text(C.replace("NUMBER", "float"))
+    got = compiled(tmp_path, "cc", "main.c", "-O2")(rows).reshape(expected.shape)
+    assert difference(expected, got) < 1e-6
+    assert network.export(tmp_path / "network.rs").keys() == sizes.keys()
+    (tmp_path / "main.rs").write_text(RUST)
+    got = compiled(tmp_path, "rustc", "main.rs", "--edition", "2021")(rows).reshape(expected.shape)
+    assert difference(expected, got) < 1e-6
+
+
+def test_sizes_of_other_formats(tmp_path):
+    for end in ("onnx", "npz", "safetensors"):
+        path = tmp_path / f"network.{end}"
+        assert Network([4, 8, 3]).export(path) == {"file": path.stat().st_size}

@@ -1,5 +1,6 @@
 //! ONNX in and out.
 
+mod fuse;
 mod messages;
 mod read;
 mod run;

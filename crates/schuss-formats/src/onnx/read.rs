@@ -6,6 +6,7 @@ use std::rc::Rc;
 use ndarray::{Array2, Ix2};
 use schuss::{Activation, NormKind, Precision};
 
+use super::fuse::fuse;
 use super::messages::{Dimension, GraphProto, NodeProto, TensorProto, data_type};
 use super::run::{Attributes, Budget, Tensor, axis_of, transpose};
 use super::{Read, graph_of, output_of, run};
@@ -15,7 +16,7 @@ use crate::{Foreign, Program, verify};
 
 /// What is understood of a network, for a message.
 const UNDERSTOOD: &str = "Gemm, MatMul, Add, Sub, Mul, Div, BatchNormalization, LayerNormalization, Relu, LeakyRelu, \
-                          Sigmoid, Tanh, Gelu, Selu, Mish, Softplus, Softmax, LogSoftmax, Identity, Dropout, Flatten, \
+                          Sigmoid, Tanh, Gelu, Selu, Swish, Mish, Softplus, Softmax, LogSoftmax, Identity, Dropout, Flatten, \
                           Reshape, Cast, Transpose of constants, and the Scaler, Binarizer, ArgMax, \
                           ArrayFeatureExtractor and ZipMap of skl2onnx";
 /// The most numbers of a row.
@@ -36,8 +37,8 @@ pub fn read_onnx(bytes: &[u8], unsaid: Unsaid) -> Read {
         return Err(format!("operators of version {}; expected 7 to 26", set.version));
     }
     let mut reader = Reader::new(&graph)?;
-    for node in &graph.node {
-        reader.node(node).map_err(|problem| format!("node {:?}, operator {}: {problem}", node.name, node.op_type))?;
+    for node in fuse(&graph) {
+        reader.node(&node).map_err(|problem| format!("node {:?}, operator {}: {problem}", node.name, node.op_type))?;
     }
     reader.finish(&graph, unsaid)
 }
@@ -339,6 +340,9 @@ impl Reader {
             "Gelu" if attributes.get("approximate").is_none_or(|how| how.s == b"none") => {
                 self.layers.activation(Activation::Gelu)
             }
+            "Gelu" => Err("the approximation by tanh; expected the function itself (approximate = none)".into()),
+            "Swish" if attributes.float("alpha", 1.0) == 1.0 => self.layers.activation(Activation::Swish),
+            "Swish" => Err(format!("x σ(αx) with α = {}; expected 1", attributes.float("alpha", 1.0))),
             "Selu" => self.layers.activation(Activation::Selu),
             "Mish" => self.layers.activation(Activation::Mish),
             "Softplus" => self.layers.activation(Activation::Softplus),

@@ -252,6 +252,10 @@ fn apply(node: &NodeProto, of: &[&Tensor]) -> Result<Tensor, String> {
         "Tanh" => x.map(f64::tanh),
         "Softplus" => x.map(softplus),
         "Gelu" => x.map(|x| 0.5 * x * (1.0 + Real::erf(x * std::f64::consts::FRAC_1_SQRT_2))),
+        "Swish" => {
+            let alpha = attributes.float("alpha", 1.0);
+            x.map(|x| x * sigmoid(alpha * x))
+        }
         "Mish" => x.map(|x| x * softplus(x).tanh()),
         "Selu" => {
             let (alpha, gamma) = (attributes.float("alpha", 1.673_263_2), attributes.float("gamma", 1.050_701));

@@ -3,7 +3,7 @@
 
 use schuss::{
     Activation, Encoder, Init, Layer, Levels, Loss, Mlp, Model, Network, NormKind, NumberScale, RealMlp, Scaling,
-    Schema, Task, Values,
+    Schema, Task, Values, fork,
 };
 
 /// Numbers without pattern, the same every time.
@@ -212,6 +212,16 @@ pub fn models(seed: u64) -> Vec<(String, Model<f32>)> {
     };
     let members = vec![member.clone(), other(random)];
     models.push(("ensemble of tables".into(), Model::ensemble(members).unwrap()));
+    for (name, members) in [("two that share layers", 2), ("five that share layers", 5)] {
+        let of = Mlp { residual: true, ..mlp(Activation::Swish, SOFTMAX, 4, random) };
+        let layers = fork(of.layers().unwrap(), members).unwrap();
+        let model = of_layers(layers, Loss::CrossEntropy, CLASSES, random);
+        models.push((name.into(), scaled(model, random)));
+    }
+    let layers = fork(member.network.layers().to_vec(), 3).unwrap();
+    let mut network = Network::of_layers(layers).unwrap();
+    draw(&mut network, random);
+    models.push(("three of a table that share layers".into(), Model { network, ..member }));
     models
 }
 

@@ -32,9 +32,15 @@ def as_is(x):
     return np.require(x, dtype=x.dtype.newbyteorder("="), requirements=["C", "A"])
 
 
-def goals(y, task, name="y"):
-    """Targets of a task: uint32 classes counted from 0 (rows,), or float64 numbers (rows, targets)."""
+def goals(y, task, class_names=(), name="y"):
+    """Targets of a task: uint32 classes counted from 0 (rows,), or float64 numbers (rows, targets). Words are names of classes."""
     y = np.asarray(y)
+    if class_names and y.ndim == 1 and y.dtype.kind in "OTU" and all(isinstance(value, str) for value in y.tolist()):
+        places = {class_name: place for place, class_name in enumerate(class_names)}
+        unknown = sorted(set(y.tolist()) - set(places))
+        if unknown:
+            raise ValueError(f"{name}: expected one of the classes {', '.join(map(repr, class_names))}, got {unknown[0]!r}")
+        y = np.array([places[value] for value in y.tolist()], dtype=np.uint32)
     if y.dtype.kind not in "buif":
         raise TypeError(f"{name}: expected numbers, got an array of dtype {y.dtype}; classes are counted from 0")
     if task == "classification" and y.ndim == 1:

@@ -5,9 +5,10 @@ import warnings
 
 import numpy as np
 
-from . import _arrays, _schuss
+from . import _arrays, _schuss, _tables
 
 _STATE = 1
+_FORMATS = {".onnx": "onnx", ".safetensors": "torch", ".npz": "npz", ".h": "c", ".rs": "rust"}
 
 
 class Network:
@@ -111,7 +112,7 @@ class Network:
 
     @classmethod
     def load(cls, path, *, dtype=None):
-        """Read a model file, such as a run folder's ``model.safetensors``.
+        """Read a model file, such as a run folder's ``model.safetensors``; an ensemble is a :class:`Network`, too.
 
         Parameters
         ----------
@@ -150,10 +151,16 @@ class Network:
         ----------
         path : path-like
             The file; it is whole or not there at all.
-        to : {"onnx", "torch", "npz"}, optional
-            ONNX holds all of the model, from stored features to predictions, in single precision. ``torch`` are the weights of
-            an ``nn.Sequential`` of ``Linear`` layers in safetensors, ``npz`` all weights by name. By default as the name
-            ends: ``.onnx``, ``.safetensors``, ``.npz``.
+        to : {"onnx", "torch", "npz", "c", "rust"}, optional
+            ONNX, C (a header, whose names begin with that of the file) and Rust (a module) hold all of the model, from stored
+            features to predictions, in single precision. ``torch`` are the weights of an ``nn.Sequential`` of ``Linear``
+            layers in safetensors, ``npz`` all weights by name. By default as the name ends: ``.onnx``, ``.safetensors``,
+            ``.npz``, ``.h``, ``.rs``.
+
+        Returns
+        -------
+        sizes : dict
+            Bytes of the ``file``; of C and Rust those of the ``constants``, and of the ``stack`` that a prediction takes, too.
 
         Raises
         ------
@@ -162,11 +169,10 @@ class Network:
         """
         if to is None:
             suffix = pathlib.PurePath(path).suffix
-            formats = {".onnx": "onnx", ".safetensors": "torch", ".npz": "npz"}
-            if suffix not in formats:
-                raise ValueError(f"{path}: expected a name that ends in {', '.join(formats)}, or `to`")
-            to = formats[suffix]
-        self._core.export(path, to)
+            if suffix not in _FORMATS:
+                raise ValueError(f"{path}: expected a name that ends in {', '.join(_FORMATS)}, or `to`")
+            to = _FORMATS[suffix]
+        return dict(self._core.export(path, to))
 
     def predict(self, x, *, threads=None):
         """Predictions for every row.
@@ -174,7 +180,9 @@ class Network:
         Parameters
         ----------
         x : array-like of shape (rows, inputs) or (inputs,)
-            float32, float64 and uint8 in C order are read where they are; pictures are flattened.
+            float32, float64 and uint8 in C order are read where they are; pictures are flattened. A network that knows the
+            columns of a table takes a table (pandas, Polars, Arrow) with those, in any order and with others beside them;
+            an array has what it makes of them.
         threads : int, optional
             As many as there are cores, one for little work.
 
@@ -184,7 +192,7 @@ class Network:
             Probabilities of classes or labels, numbers in the unit of the targets. A row has the same bits alone and among
             others.
         """
-        return self._core.predict(_arrays.rows(x), threads)
+        return self._core.predict(self._rows(x), threads)
 
     def classify(self, x, *, threads=None):
         """The most probable class of every row, counted from 0."""
@@ -192,6 +200,16 @@ class Network:
 
     def evaluate(self, x, y, *, sample_weight=None, threads=None):
         """Loss and scores over all rows.
+
+        Parameters
+        ----------
+        x : array-like or table
+            As for :meth:`predict`.
+        y : array-like of shape (rows,) or (rows, targets)
+            Classes counted from 0, or their names; numbers.
+        sample_weight : array-like of shape (rows,), optional
+            What each row counts beside the others.
+        threads : int, optional
 
         Returns
         -------
@@ -201,7 +219,12 @@ class Network:
         return self._core.evaluate(self._part(x, y, sample_weight), threads)
 
     def _part(self, x, y, sample_weight=None):
-        return _arrays.rows(x), _arrays.goals(y, self.task), _arrays.weights(sample_weight)
+        return self._rows(x), _arrays.goals(y, self.task, self.class_names), _arrays.weights(sample_weight)
+
+    def _rows(self, x):
+        schema = self._core.schema()
+        columns = None if schema is None else _tables.columns(x)
+        return _arrays.rows(x) if columns is None else _tables.encode(schema, columns)
 
     def forward(self, x, *, threads=None):
         """The outputs for a batch, whose memory ``backward`` goes on with.
@@ -237,7 +260,7 @@ class Network:
     @property
     def parameters(self):
         """All parameters, flat: of every layer its weight (outputs, inputs), row by row, then its bias; a copy. Assigning
-        sets them."""
+        sets them. Of an ensemble, its ``members`` have theirs."""
         return self._core.parameters()
 
     @parameters.setter
@@ -245,7 +268,8 @@ class Network:
         self._core.set_parameters(np.require(values, self.dtype, ["C", "A"]).ravel())
 
     def tensors(self):
-        """Copies of all tensors by name: ``layers.0.weight`` (outputs, inputs), ``layers.0.bias``, ..."""
+        """Copies of all tensors by name: ``layers.0.weight`` (outputs, inputs), ``layers.0.bias``, ...; those of an ensemble's
+        second network ``members.1.layers.0.weight``, ..."""
         return dict(self._core.tensors())
 
     def divide(self, divisor):
@@ -264,6 +288,18 @@ class Network:
     def weights_sha256(self):
         """A hash of all parameters: equal where every bit is."""
         return self._core.weights_sha256()
+
+    @property
+    def members(self):
+        """Copies of the networks whose predictions are averaged, each as a :class:`Network` of its own, to train or to look at:
+        several of an ensemble, which itself is not trained further."""
+        return [Network._of(core) for core in self._core.members()]
+
+    @property
+    def columns(self):
+        """Names of the columns of the table that inputs come from, if they come from one."""
+        schema = self._core.schema()
+        return [] if schema is None else [name for name, _, _ in schema.columns()]
 
     @property
     def sizes(self):
@@ -292,9 +328,10 @@ class Network:
 
     def __repr__(self):
         about = self._core.describe()
+        of = f"{about['members']} networks, whose predictions are averaged, of " if about["members"] > 1 else ""
         return (
             f"Network({about['sizes']}, activation={about['activation']!r}, final={about['final']!r}, "
-            f"loss={about['loss']!r}, task={about['task']!r}, dtype={about['dtype']!r}): {about['parameters']} parameters"
+            f"loss={about['loss']!r}, task={about['task']!r}, dtype={about['dtype']!r}): {of}{about['parameters']} parameters"
         )
 
     def __getstate__(self):

@@ -1,5 +1,7 @@
 """Tables of pandas, Polars and Arrow whose columns are not all numbers: what the model makes of them, kept in its schema."""
 
+import warnings
+
 import numpy as np
 
 from ._schuss import Schema
@@ -29,13 +31,16 @@ def fit(found):
 def encode(schema, found):
     """The inputs of the rows of these columns, which are those of the schema in any order, with others beside them."""
     if found is None:
-        names = ", ".join(repr(name) for name, _ in schema.columns())
+        names = ", ".join(repr(name) for name, _, _ in schema.columns())
         raise ValueError(f"X: expected a table with the columns {names}, as in fit")
     found = {str(name): values for name, values in found}
-    missing = [name for name, _ in schema.columns() if name not in found]
+    missing = [name for name, _, _ in schema.columns() if name not in found]
     if missing:
         raise ValueError(f"X: the columns {', '.join(map(repr, missing))} are missing, which the model was fitted with")
-    cells = [(name, _cells(name, found[name], names)) for name, names in schema.columns()]
+    for name, is_time, _ in schema.columns():
+        if is_time and not isinstance(found[name], _Times):
+            raise ValueError(f"column {name!r}: expected times as in training, got another type; pandas.to_datetime makes them")
+    cells = [(name, _cells(name, found[name], names)) for name, _, names in schema.columns()]
     # Memory of NumPy's own, which can be marked read-only and writeable again.
     return schema.encode(cells).copy()
 
@@ -46,11 +51,12 @@ def _of_pandas(column):
     if pandas.api.types.is_datetime64_any_dtype(column.dtype):
         return _times(column.to_numpy(dtype="datetime64[ns]"))
     if pandas.api.types.is_numeric_dtype(column.dtype):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+        numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return numbers.view(_Truths) if pandas.api.types.is_bool_dtype(column.dtype) else numbers
     # Categories are names, numbers among them, too.
     is_category = isinstance(column.dtype, pandas.CategoricalDtype)
     pairs = zip(column.tolist(), column.isna())
-    return [None if is_missing else str(value) if is_category else value for value, is_missing in pairs]
+    return [None if is_missing else _word(value) if is_category else value for value, is_missing in pairs]
 
 
 def _of_polars(column):
@@ -59,7 +65,8 @@ def _of_polars(column):
     if column.dtype in (polars.Date, polars.Datetime):
         return _times(column.cast(polars.Datetime("ns")).to_numpy())
     if column.dtype.is_numeric() or column.dtype == polars.Boolean:
-        return column.cast(polars.Float64).to_numpy()
+        numbers = column.cast(polars.Float64).to_numpy()
+        return numbers.view(_Truths) if column.dtype == polars.Boolean else numbers
     return column.to_list()
 
 
@@ -71,12 +78,17 @@ def _of_arrow(column):
         return _times(column.cast(pyarrow.timestamp("ns")).to_numpy())
     if pyarrow.types.is_boolean(kind) or pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind):
         # What is missing is NaN there.
-        return column.cast(pyarrow.float64()).to_numpy()
+        numbers = column.cast(pyarrow.float64()).to_numpy()
+        return numbers.view(_Truths) if pyarrow.types.is_boolean(kind) else numbers
     return column.to_pylist()
 
 
 class _Times(np.ndarray):
     """Seconds since 1970."""
+
+
+class _Truths(np.ndarray):
+    """1 for true, 0 for false."""
 
 
 def _times(values):
@@ -96,13 +108,27 @@ def _cells(name, values, names=None):
     if isinstance(values, list) and names is None and all(v is None or isinstance(v, (bool, int, float)) for v in values):
         values = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
     if isinstance(values, list) or names is not None:
-        words = [None if v is None or v != v else str(v) for v in (values if isinstance(values, list) else values.tolist())]
+        words = [_word(v, isinstance(values, _Truths)) for v in (values if isinstance(values, list) else values.tolist())]
         known = sorted({word for word in words if word is not None}) if names is None else names
-        places = {word: place for place, word in enumerate(known)}
+        # Of a text, true and false may be in capitals.
+        places = {word.lower(): place for place, word in enumerate(known) if word.lower() in ("true", "false")}
+        places |= {word: place for place, word in enumerate(known)}
         # What is not known is a category beyond the last, which the schema takes as unknown.
         codes = [-1 if word is None else places.get(word, len(known)) for word in words]
+        if len(known) in codes:
+            unknown = words[codes.index(len(known))]
+            warnings.warn(f"column {name!r}: unknown categories, such as {unknown!r}, are taken as none", stacklevel=6)
         return np.array(codes, dtype=np.int64), known
     numbers = np.ascontiguousarray(values, dtype=np.float64)
     if np.isinf(numbers).any():
         raise ValueError(f"Input X contains infinity in column {str(name)!r}.")
     return numbers.view(np.ndarray), isinstance(values, _Times)
+
+
+def _word(value, is_truth=False):
+    """The name of a category as `schuss train` has it: true, false, a whole number without a point; None of what is missing."""
+    if value is None or value != value:
+        return None
+    if is_truth or isinstance(value, bool):
+        return "true" if value else "false"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

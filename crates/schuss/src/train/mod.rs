@@ -386,6 +386,10 @@ impl Settings {
 
     fn check<T: Real>(&self, model: &Model<T>, dataset: Dataset) -> Result<()> {
         model.check(dataset)?;
+        if model.networks().len() > 1 {
+            let got = format!("an ensemble of {}", model.networks().len());
+            return Err(Error::value("model to train", "a single network: train the members one by one", got));
+        }
         if self.calibrate {
             model.check_calibration(dataset)?;
         }

@@ -3,7 +3,7 @@
 use ndarray::{Array2, Axis};
 use schuss::{
     Activation, Category, Dataset, Embed, Features, Init, Layer, Loss, Mlp, Model, ModelFile, Network, NormKind, Parts,
-    Periodic, Predictor, Scores, Settings, Targets, Task, Threads, fork, train,
+    Periodic, Predictor, Scores, Settings, Targets, Task, Threads, Trainer, fork, train,
 };
 
 const ROWS: usize = 1200;
@@ -252,4 +252,18 @@ fn forks_that_do_not_fit_are_refused() {
         assert!(message.contains(expected), "{message}");
     }
     assert!(fork(plain(), 0).is_err() && fork(forked(), 2).is_err() && fork(Vec::new(), 2).is_err());
+}
+
+/// A step would change one network, and be judged by all.
+#[test]
+fn an_ensemble_is_not_trained_further() {
+    let columns = columns();
+    let labels: Vec<u32> = (0..ROWS as u32).map(|i| i % 3).collect();
+    let dataset =
+        Dataset::new(Features::F32(columns.view()), Targets::Classes { labels: &labels, classes: 3 }).unwrap();
+    let (softmax, task) = (Activation::Softmax { epsilon: 0.0 }, Task::Classification { classes: 3 });
+    let members = (0..2).map(|seed| member(seed, 3, softmax, Loss::CrossEntropy, task)).collect();
+    let mut ensemble = Model::ensemble(members).unwrap();
+    let problem = Trainer::new(&mut ensemble, dataset, &Settings::default(), &Threads::ONE).err().unwrap().to_string();
+    assert!(problem.contains("ensemble of 2"), "{problem}");
 }
