@@ -93,8 +93,9 @@ pub fn epochs_between(epochs: usize) -> NonZeroUsize {
 }
 
 /// Epochs of each network of an ensemble, of so many steps: fewer than those of a network alone, since what one learns too
-/// much or too little the others make up for, but enough steps to learn. Numbers take longer than classes.
+/// much or too little the others make up for, but enough steps to learn. Numbers take longer than classes; a small table has
+/// less to learn, and is sooner learnt by heart.
 pub fn epochs_of_member(steps: usize, task: Task) -> usize {
     let enough_steps = if task == Task::Regression { 1800 } else { 1200 };
-    (enough_steps / steps).clamp(40, 160)
+    (enough_steps / steps).min(15 * steps).clamp(40, 160)
 }

@@ -157,7 +157,7 @@ impl<T: Number> Shared<T> {
             let (network, others) = (network.clone(), Vec::new());
             Self::new(Model { network, others, conformal: None, ..(*model).clone() })
         };
-        model.networks().map(of_member).collect()
+        model.unfolded().networks().map(of_member).collect()
     }
 
     fn set_parameters(&self, py: Python, values: &Bound<PyAny>) -> Result<()> {
@@ -425,7 +425,7 @@ impl Network {
             about.set_item("classes", if let Task::Classification { classes } = model.task { Some(classes) } else { None })?;
             about.set_item("class_names", &model.class_names)?;
             about.set_item("parameters", model.network.parameters().len())?;
-            about.set_item("members", model.networks().len())?;
+            about.set_item("members", model.members())?;
         });
         Ok(about)
     }
