@@ -101,12 +101,12 @@ pub struct Options {
     pub preset: Option<String>,
 
     /// Train so many networks and predict the mean; those of a table are each chosen by a part of the training rows of their
-    /// own, which they do not learn from, unless there is a validation part [default: 4 for a table, else 1]
+    /// own, which they do not learn from, unless there is a validation part [default: 4 for a table without --ensemble, else 1]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count, help_heading = "Network")]
     pub bag: Option<usize>,
 
     /// Make the network so many that share all layers but the last, each seeing its input by learnt signs of its own (TabM):
-    /// their mean is predicted [default: 1]
+    /// their mean is predicted [default: 1, or that of --from]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = count, help_heading = "Network")]
     pub ensemble: Option<usize>,
 

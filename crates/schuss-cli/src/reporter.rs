@@ -140,8 +140,12 @@ impl<'a> Reporter<'a> {
         say!("{}: {}, {test}", self.data.name, counted(train, "training row"));
         let sizes: Vec<_> = model.network.sizes().iter().map(usize::to_string).collect();
         say!(
-            "network {}: {} parameters, {}, {}, loss {}",
+            "network {}{}: {} parameters, {}, {}, loss {}",
             sizes.join("-"),
+            match model.network.members() {
+                1 => String::new(),
+                members => format!(", {members} that share layers"),
+            },
             model.network.parameters().len(),
             model.network.hidden_activation().name(),
             model.network.last_activation().name(),

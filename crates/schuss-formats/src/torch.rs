@@ -104,9 +104,9 @@ fn numbers(name: &str, tensor: &TensorView) -> Outcome<Vec<f64>> {
 /// # Errors
 /// Layers that are not dense, several networks.
 pub fn to_torch<T: Real>(model: &Model<T>) -> Result<Vec<u8>> {
-    if !model.others.is_empty() {
+    if model.members() > 1 {
         let expected = "one network; other formats (onnx) hold an ensemble";
-        return Err(Error::value("members of the model", expected, model.networks().len()));
+        return Err(Error::value("members of the model", expected, model.members()));
     }
     let network = &model.network;
     let is_plain = |layer: &&Layer| !matches!(layer, Layer::Dense(_) | Layer::Dropout(_));

@@ -142,7 +142,7 @@ impl<T: Number> Shared<T> {
     /// The model of a single network: what concerns one network's parameters is not defined for several.
     fn single(&self, what: &str) -> Result<Arc<Model<T>>> {
         let model = self.model();
-        let count = model.networks().len();
+        let count = model.members();
         if count > 1 {
             let got = format!("an ensemble of {count}: take one of its `members`");
             return Err(Error::value(what, "a single network", got).into());

@@ -195,3 +195,18 @@ def test_bad_tables_of_a_model():
         network.predict(frame.assign(number=np.inf))
     with pytest.warns(UserWarning, match="column 'tree': unknown categories, such as 'pine', are taken as none"):
         assert np.isfinite(network.predict(frame.assign(tree="pine"))).all()
+
+
+def test_classes_that_are_numbers():
+    from schuss._arrays import goals
+    from schuss._tables import class_words
+
+    def places(y, names):
+        return goals(class_words(np.array(y), names), "classification", names).tolist()
+
+    assert places([5, 3, 5], ["3", "5"]) == [1, 0, 1]
+    assert places([5.0, 3.0], ["3", "5"]) == [1, 0]
+    assert places([1, 0], ["no", "yes"]) == [1, 0]
+    assert places(["yes"], ["no", "yes"]) == [1]
+    with pytest.raises(ValueError, match="expected one of the classes '3', '5', got '4'"):
+        places([4], ["3", "5"])

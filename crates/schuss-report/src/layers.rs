@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use schuss::{Layer, Model, Real};
+use schuss::{Dense, Heads, Layer, Model, Real};
 
 use crate::schema::{FirstLayer, Unit};
 
@@ -10,8 +10,9 @@ use crate::schema::{FirstLayer, Unit};
 const MOST_UNITS: usize = 64;
 const MOST_COLUMNS: usize = 30;
 
-/// The weights of the first dense layer of a model. `columns` are the names of its inputs, where they have any.
+/// The weights of the first dense layer of a model, of the first of its networks. `columns` are the names of its inputs, where they have any.
 pub fn first_layer<T: Real>(model: &Model<T>, columns: &[String]) -> Option<FirstLayer> {
+    let model = &model.unfolded();
     let layers = model.network.layers();
     let Some(Layer::Dense(dense)) = layers.iter().find(|layer| matches!(layer, Layer::Dense(_))) else { return None };
     let segment = model.network.segments().iter().find(|segment| segment.name == "layers.0.weight")?;
@@ -29,12 +30,14 @@ pub fn first_layer<T: Real>(model: &Model<T>, columns: &[String]) -> Option<Firs
     Some(FirstLayer::Pictures { height, width, channels, largest, units, of: dense.outputs })
 }
 
-/// The weights of the first dense layer, times the scale of its inputs, where one is learned.
+/// The weights of the first dense layer, times the scales of its inputs that are learned.
 fn scaled<T: Real>(model: &Model<T>, weights: &[T]) -> Vec<T> {
-    let segment = model.network.segments().iter().find(|segment| segment.name == "scales.0.weight");
-    let Some(segment) = segment else { return weights.to_vec() };
-    let scale = &model.network.parameters()[segment.range.clone()];
-    weights.iter().zip(scale.iter().cycle()).map(|(weight, scale)| *weight * *scale).collect()
+    let mut weights = weights.to_vec();
+    for segment in model.network.segments().iter().filter(|segment| segment.name.starts_with("scales.")) {
+        let scale = &model.network.parameters()[segment.range.clone()];
+        weights.iter_mut().zip(scale.iter().cycle()).for_each(|(weight, scale)| *weight *= *scale);
+    }
+    weights
 }
 
 /// The names of what the first layer makes of the columns, where it embeds them.
@@ -75,10 +78,15 @@ fn strongest<T: Real>(weights: &[T], inputs: usize, most: usize) -> Vec<(usize, 
 
 /// The columns of a row that the first layer weighs most, `most` of them, in their order; none where its inputs are others.
 pub(crate) fn strongest_columns<T: Real>(model: &Model<T>, most: usize) -> Option<Vec<usize>> {
-    let first = model.network.layers().iter().find(|layer| !matches!(layer, Layer::Dropout(_)));
-    let Some(Layer::Dense(dense)) = first else { return None };
+    let first = model.network.layers().iter().find(|layer| !matches!(layer, Layer::Dropout(_) | Layer::Fork(_)));
+    let Some(Layer::Dense(Dense { inputs, .. }) | Layer::Heads(Heads { dense: Dense { inputs, .. }, .. })) = first
+    else {
+        return None;
+    };
+    let model = &model.unfolded();
     let segment = model.network.segments().iter().find(|segment| segment.name == "layers.0.weight")?;
-    let strongest = strongest(&model.network.parameters()[segment.range.clone()], dense.inputs, most);
+    let weights = scaled(model, &model.network.parameters()[segment.range.clone()]);
+    let strongest = strongest(&weights, *inputs, most);
     let mut columns: Vec<usize> = strongest.into_iter().map(|(column, _)| column).collect();
     columns.sort_unstable();
     Some(columns)

@@ -7,8 +7,6 @@ use crate::{Activation, Dataset, Error, Layer, Loss, Model, Real, Result, Target
 
 /// What the inverse of a temperature may be: a few rows that are all right would make it infinite.
 const INVERSES: RangeInclusive<f64> = 0.25..=4.0;
-/// A probability below this one counts as this.
-const LEAST: f64 = 1e-30;
 /// Halvings of that range.
 const HALVINGS: usize = 40;
 
@@ -50,20 +48,34 @@ impl<T: Real> Model<T> {
         let Targets::Classes { labels, .. } = dataset.targets() else { return 1.0 };
         let weight = |row: usize| dataset.weights().map_or(1.0, |weights| weights[row]);
         let logits = self.logits(dataset, workspace);
-        let classes = logits.len() / labels.len();
-        // The cross-entropy is convex in 1/t: where its slope is 0, it is least.
+        let classes = self.network.outputs().max(2);
+        let members = self.network.members();
+        // Where the slope of the mean cross-entropy of p = Σ_members softmax(z/t)/members is 0, it is least: it is convex in
+        // 1/t for one member, and mostly has one valley for several.
         let slope = |inverse: f64| -> f64 {
             let of_row = |(row, (z, &label)): (usize, (&[f64], &u32))| {
-                let most = z.iter().fold(f64::NEG_INFINITY, |most, &z| most.max(z));
+                // Of each member, ln p_y and Σ p z - z_y.
+                let of_members = z.chunks(classes).map(|z| {
+                    let most = z.iter().fold(f64::NEG_INFINITY, |most, &z| most.max(z));
+                    let [mut sum, mut mean] = [0.0; 2];
+                    for z in z {
+                        let share = (inverse * (z - most)).exp();
+                        sum += share;
+                        mean += share * z;
+                    }
+                    let z_y = z[label as usize];
+                    (inverse * (z_y - most) - sum.ln(), mean / sum - z_y)
+                });
+                let most = of_members.clone().fold(f64::NEG_INFINITY, |most, (ln_p, _)| most.max(ln_p));
                 let [mut sum, mut mean] = [0.0; 2];
-                for z in z {
-                    let share = (inverse * (z - most)).exp();
+                for (ln_p, slope) in of_members {
+                    let share = (ln_p - most).exp();
                     sum += share;
-                    mean += share * z;
+                    mean += share * slope;
                 }
-                weight(row) * (mean / sum - z[label as usize]) // Σ p z - z_y
+                weight(row) * (mean / sum)
             };
-            logits.chunks(classes).zip(labels).enumerate().map(of_row).sum()
+            logits.chunks(members * classes).zip(labels).enumerate().map(of_row).sum()
         };
         let [mut low, mut high] = [*INVERSES.start(), *INVERSES.end()];
         for _ in 0..HALVINGS {
@@ -83,20 +95,16 @@ impl<T: Real> Model<T> {
         1.0 / inverse
     }
 
-    /// The logits of every example, one after the other; 0 beside a single one. Of networks that share layers, those of
-    /// their mean probability.
+    /// The logits of every example, one after the other, of each of the networks that share layers; 0 beside a single one.
     fn logits(&mut self, dataset: Dataset, workspace: &mut Workspace<T>) -> Vec<f64> {
         let activation = self.network.last_activation();
         let is_single = self.network.outputs() == 1;
-        let is_mean = self.network.members() > 1 && activation != Activation::Identity;
         let mut logits = Vec::new();
-        if !is_mean {
-            self.network.set_last_activation(Activation::Identity);
-        }
-        self.for_each_batch(dataset.features(), workspace, |_, workspace| {
-            for row in workspace.output().rows() {
+        self.network.set_last_activation(Activation::Identity);
+        self.for_each_input(dataset.features(), workspace, |_, workspace| {
+            for row in self.network.forward_input(workspace).rows() {
                 logits.extend(is_single.then_some(0.0));
-                logits.extend(row.iter().map(|z| z.to_f64()).map(|x| if is_mean { x.max(LEAST).ln() } else { x }));
+                logits.extend(row.iter().map(|z| z.to_f64()));
             }
         });
         self.network.set_last_activation(activation);

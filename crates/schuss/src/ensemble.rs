@@ -52,50 +52,63 @@ impl<T: Real> Model<T> {
 
     /// Runs the batch in `workspace` through all networks; the output there is then that of a network which predicts the
     /// mean.
-    pub(crate) fn forward_input(&self, workspace: &mut Workspace<T>, sum: &mut Vec<T>) {
+    pub(crate) fn forward_input(&self, workspace: &mut Workspace<T>, sums: &mut Vec<Said<T>>) {
         if self.members() == 1 {
             self.network.forward_input(workspace);
             return;
         }
         let (rows, outputs) = (workspace.rows, self.network.outputs());
-        sum.clear();
-        sum.resize(rows * outputs, T::ZERO);
+        sums.clear();
+        sums.resize(rows * outputs, [T::ZERO; 2]);
         for network in self.networks() {
             network.forward_input(workspace);
             let output = workspace.output();
             let of_rows = output.as_slice().unwrap_or_default().chunks_exact(network.members() * outputs);
-            for (output, sum) in of_rows.zip(sum.chunks_exact_mut(outputs)) {
-                output.chunks_exact(outputs).for_each(|of_member| self.add_predicted(of_member, sum));
+            for (output, sums) in of_rows.zip(sums.chunks_exact_mut(outputs)) {
+                output.chunks_exact(outputs).for_each(|of_member| self.add_said(of_member, sums));
             }
         }
         workspace.output_rows = rows;
         let last = workspace.layers.last_mut().expect("a network has a layer");
         let (z, a) = (first_rows_mut(&mut last.z, rows), first_rows_mut(&mut last.a, rows));
-        self.write_mean(sum, z, a);
+        self.write_mean(sums, z, a);
     }
 
-    /// Adds what an output says: a probability, a rate, a number.
-    pub(crate) fn add_predicted(&self, output: &[T], sum: &mut [T]) {
-        let predicted = |a: T| match self.loss {
-            Loss::BinaryCrossEntropy => sigmoid(a),
-            Loss::Poisson => a.exp(),
-            _ => a,
+    /// Adds what an output says.
+    pub(crate) fn add_said(&self, output: &[T], sums: &mut [Said<T>]) {
+        let said = |a: T| match self.loss {
+            Loss::BinaryCrossEntropy => [a, -a].map(sigmoid),
+            Loss::Poisson => [a.exp(), T::ZERO],
+            _ => [a, T::ZERO],
         };
-        sum.iter_mut().zip(output).for_each(|(sum, &a)| *sum += predicted(a));
+        sums.iter_mut().zip(output).for_each(|([sum, rest], &a)| {
+            let [x, y] = said(a);
+            (*sum, *rest) = (*sum + x, *rest + y);
+        });
     }
 
-    /// Overwrites an output, and the logits where they are kept, with what says the mean of such a sum.
-    pub(crate) fn write_mean(&self, sum: &[T], mut z: ArrayViewMut2<T>, mut a: ArrayViewMut2<T>) {
+    /// Overwrites an output, and the logits where they are kept, with what says the mean of such sums.
+    pub(crate) fn write_mean(&self, sums: &[Said<T>], mut z: ArrayViewMut2<T>, mut a: ArrayViewMut2<T>) {
         let share = T::from_f64(1.0 / self.members() as f64);
-        let said = |mean: T| match self.loss {
-            Loss::BinaryCrossEntropy => mean.ln() - (T::ONE - mean).ln(),
-            Loss::Poisson => mean.ln(),
-            _ => mean,
+        // What is too small or too large for a number of 32 bits has no logarithm there; the loss stays a number.
+        let [least, most] = [1.2e-38, 3e38].map(T::from_f64);
+        let ln = |x: T| {
+            let x = if x < least { least } else { x };
+            (if x > most { most } else { x }).ln()
         };
-        a.iter_mut().zip(sum).for_each(|(a, &sum)| *a = said(sum * share));
+        let output = |[sum, rest]: Said<T>| match self.loss {
+            Loss::BinaryCrossEntropy => ln(sum * share) - ln(rest * share),
+            Loss::Poisson => ln(sum * share),
+            _ => sum * share,
+        };
+        a.iter_mut().zip(sums).for_each(|(a, &sums)| *a = output(sums));
         if let Activation::Softmax { .. } = self.network.last_activation() {
             // Logits of these probabilities.
-            z.iter_mut().zip(sum).for_each(|(z, &sum)| *z = (sum * share).ln());
+            z.iter_mut().zip(sums).for_each(|(z, &[sum, _])| *z = ln(sum * share));
         }
     }
 }
+
+/// What outputs of several networks say, summed up: probabilities, and those of the opposite, as a difference from 1 would
+/// lose them; rates; numbers.
+pub(crate) type Said<T> = [T; 2];

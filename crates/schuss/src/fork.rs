@@ -26,6 +26,9 @@ pub struct Fork {
 }
 
 impl Fork {
+    /// Networks, at most: more than a few dozen are of no use.
+    pub const MOST: usize = 1000;
+
     /// Overwrites `a` with the layer's output for the batch `x`.
     pub(crate) fn forward<T: Real>(&self, threads: &Threads, r: &[T], x: ArrayView2<T>, a: ArrayViewMut2<T>) {
         let f = self.features;
@@ -79,6 +82,14 @@ impl Fork {
         }
     }
 
+    /// Fails unless there can be so many networks.
+    pub(crate) fn check(members: usize) -> Result<()> {
+        match members {
+            1..=Self::MOST => Ok(()),
+            _ => Err(Error::value("networks that share layers", format!("1 to {}", Self::MOST), members)),
+        }
+    }
+
     /// The layer of one of the networks alone.
     pub(crate) fn alone(&self) -> Scale {
         Scale { features: self.features, factors: self.factors }
@@ -103,11 +114,9 @@ pub(crate) fn of_member(j: usize, members: usize) -> Slice {
 /// ```
 ///
 /// # Errors
-/// No members; layers that fork already, or whose last one is not dense.
+/// No members, or too many; layers that fork already, or whose last one is not dense.
 pub fn fork(mut layers: Vec<Layer>, members: usize) -> Result<Vec<Layer>> {
-    if members == 0 {
-        return Err(Error::value("networks of a fork", "1 or more", members));
-    }
+    Fork::check(members)?;
     let Some(Layer::Dense(last)) = layers.pop() else {
         return Err(Error::value("last layer of a network to fork", "a dense one", "another"));
     };
@@ -116,7 +125,7 @@ pub fn fork(mut layers: Vec<Layer>, members: usize) -> Result<Vec<Layer>> {
     let factors = Factors { decay: 0.0, ..Factors::ONE };
     for layer in &mut layers {
         if let Layer::Residual(residual) = layer {
-            residual.from += 1;
+            residual.from += usize::from(residual.from >= place);
         }
     }
     layers.insert(place, Layer::Fork(Fork { features: layers[place].inputs(), members, factors }));

@@ -259,14 +259,26 @@ impl<T: Real> Model<T> {
         workspace: &mut Workspace<T>,
         mut f: impl FnMut(Range<usize>, &mut Workspace<T>),
     ) {
+        let mut sums = Vec::new();
+        self.for_each_input(features, workspace, |range, workspace| {
+            self.forward_input(workspace, &mut sums);
+            f(range, workspace);
+        });
+    }
+
+    /// Writes the examples into the workspace's input, a batch at a time.
+    pub(crate) fn for_each_input(
+        &self,
+        features: Features,
+        workspace: &mut Workspace<T>,
+        mut f: impl FnMut(Range<usize>, &mut Workspace<T>),
+    ) {
         // The same batches whatever the capacity: sums over batches then have the same bits.
         let size = self.batch().min(workspace.capacity());
         let threads = workspace.threads().clone();
         let rows: Vec<u32> = (0..features.rows() as u32).collect();
-        let mut sum = Vec::new();
         for (i, rows) in rows.chunks(size).enumerate() {
             self.scaling.gather(&threads, features, rows, workspace.input(rows.len()));
-            self.forward_input(workspace, &mut sum);
             f(i * size..i * size + rows.len(), workspace);
         }
     }

@@ -680,9 +680,7 @@ fn check_fork(layers: &[Layer]) -> Result<()> {
             None => Ok(()),
         };
     };
-    if fork.members == 0 {
-        return Err(Error::value("networks of a fork", "1 or more", 0));
-    }
+    Fork::check(fork.members)?;
     if let Some((second, _)) = forks().nth(1) {
         return Err(Error::value("forks of a network", "one at most", format!("layers {place} and {second}")));
     }

@@ -3,6 +3,7 @@
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use schuss_kernels::{Compute, ROW_PRODUCT_COLUMNS, row_product};
 
+use crate::ensemble::Said;
 use crate::workspace::{LayerMemory, Pass};
 use crate::{Activation, Error, Features, Layer, Model, Network, Real, Result, Threads};
 
@@ -32,7 +33,7 @@ pub struct Predictor<T> {
     compute: Compute,
     input: Array2<T>,
     /// Of several networks.
-    sum: Vec<T>,
+    sums: Vec<Said<T>>,
     output: Array2<T>,
     prediction: Vec<f64>,
 }
@@ -83,10 +84,10 @@ impl<T: Real> Predictor<T> {
         };
         let networks = model.networks().map(stages).collect();
         let output = Array2::from_elem((1, network.outputs()), T::ZERO);
-        let sum = vec![T::ZERO; network.outputs()];
+        let sums = vec![[T::ZERO; 2]; network.outputs()];
         let input = Array2::from_elem((1, network.inputs()), T::ZERO);
         let prediction = vec![0.0; model.prediction_width()];
-        Ok(Self { model, networks, compute, input, sum, output, prediction })
+        Ok(Self { model, networks, compute, input, sums, output, prediction })
     }
 
     /// The prediction for the one row of `example`, as [`Model::predict`] gives it.
@@ -102,18 +103,18 @@ impl<T: Real> Predictor<T> {
             return Err(Error::Shape { what: "features of an example, as the model takes them", expected, got });
         }
         self.model.scaling.gather(&Threads::ONE, example, &[0], self.input.view_mut());
-        let Self { model, networks, compute, input, sum, output, prediction } = self;
+        let Self { model, networks, compute, input, sums, output, prediction } = self;
         let input = input.as_slice().unwrap_or_default();
         if let [stages] = &mut networks[..] {
             model.write_prediction(forward(&model.network, compute, input, stages), prediction);
             return Ok(prediction);
         }
-        sum.fill(T::ZERO);
+        sums.fill([T::ZERO; 2]);
         for (network, stages) in model.networks().zip(networks) {
-            model.add_predicted(forward(network, compute, input, stages), sum);
+            model.add_said(forward(network, compute, input, stages), sums);
         }
-        let no_logits = ArrayViewMut2::from_shape((0, sum.len()), &mut []).expect("no rows");
-        model.write_mean(sum, no_logits, output.view_mut());
+        let no_logits = ArrayViewMut2::from_shape((0, sums.len()), &mut []).expect("no rows");
+        model.write_mean(sums, no_logits, output.view_mut());
         model.write_prediction(output.as_slice().unwrap_or_default(), prediction);
         Ok(prediction)
     }

@@ -44,7 +44,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
             "target_scaling": model.target_scaling,
             "example_shape": model.example_shape,
             "class_names": model.class_names,
-            "members": model.networks().len(),
+            "members": model.members(),
             "schema": model.schema,
             "validation_rows": model.conformal.as_ref().map(schuss::Conformal::rows),
             "has_metadata": file.has_metadata,

@@ -206,7 +206,7 @@ class Network:
         x : array-like or table
             As for :meth:`predict`.
         y : array-like of shape (rows,) or (rows, targets)
-            Classes counted from 0, or their names; numbers.
+            Classes counted from 0, or their names, which numbers beside a table are where all names are numbers; numbers.
         sample_weight : array-like of shape (rows,), optional
             What each row counts beside the others.
         threads : int, optional
@@ -219,12 +219,16 @@ class Network:
         return self._core.evaluate(self._part(x, y, sample_weight), threads)
 
     def _part(self, x, y, sample_weight=None):
+        if self.task == "classification" and self._columns_of(x) is not None:
+            y = _tables.class_words(y, self.class_names)
         return self._rows(x), _arrays.goals(y, self.task, self.class_names), _arrays.weights(sample_weight)
 
     def _rows(self, x):
-        schema = self._core.schema()
-        columns = None if schema is None else _tables.columns(x)
-        return _arrays.rows(x) if columns is None else _tables.encode(schema, columns)
+        columns = self._columns_of(x)
+        return _arrays.rows(x) if columns is None else _tables.encode(self._core.schema(), columns)
+
+    def _columns_of(self, x):
+        return None if self._core.schema() is None else _tables.columns(x)
 
     def forward(self, x, *, threads=None):
         """The outputs for a batch, whose memory ``backward`` goes on with.

@@ -125,6 +125,13 @@ def _cells(name, values, names=None):
     return numbers.view(np.ndarray), isinstance(values, _Times)
 
 
+def class_words(y, class_names):
+    """Classes as they stand in a table: numbers are names, where all names are numbers."""
+    y = np.asarray(y)
+    are_numbers = class_names and all(name.replace(".", "", 1).lstrip("-").isdigit() for name in class_names)
+    return np.array([_word(value) for value in y.tolist()]) if are_numbers and y.dtype.kind in "iuf" and y.ndim == 1 else y
+
+
 def _word(value, is_truth=False):
     """The name of a category as `schuss train` has it: true, false, a whole number without a point; None of what is missing."""
     if value is None or value != value:

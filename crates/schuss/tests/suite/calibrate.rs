@@ -2,8 +2,8 @@
 
 use ndarray::Array2;
 use schuss::{
-    Activation, Control, Dataset, Features, Init, Keep, Loss, Model, Network, Parts, Settings, Targets, Task, Threads,
-    train,
+    Activation, Control, Dataset, Features, Init, Keep, Loss, Mlp, Model, Network, Parts, Settings, Targets, Task,
+    Threads, fork, train,
 };
 
 const ROWS: usize = 4000;
@@ -125,4 +125,41 @@ fn what_has_no_temperature_is_refused() {
     let settings = Settings { calibrate: true, ..Settings::default() };
     let parts = Parts { valid: Some(dataset), ..Parts::of(dataset) };
     assert!(train(&mut model, parts, &settings, &Threads::ONE, |_| Control::Continue).is_err());
+}
+
+/// Of networks that share layers, no other temperature is better for their mean.
+#[test]
+fn the_mean_of_networks_that_share_layers_is_calibrated() {
+    let logits = logits();
+    for (outputs, last, loss, classes) in [
+        (3, Activation::Softmax { epsilon: 0.0 }, Loss::CrossEntropy, 3),
+        (1, Activation::Identity, Loss::BinaryCrossEntropy, 2),
+    ] {
+        let labels: Vec<u32> = labels(&logits, 1.0).into_iter().map(|label| label % classes as u32).collect();
+        let targets = Targets::Classes { labels: &labels, classes };
+        let dataset = Dataset::new(Features::F64(logits.view()), targets).unwrap();
+        let layers = fork(Mlp::new(&[3, 8, outputs], Activation::Tanh, last).layers().unwrap(), 4).unwrap();
+        let mut model = Model::<f64>::new(Network::of_layers(layers).unwrap(), loss, Task::Classification { classes });
+        Init::Normal { deviation: 0.3 }.draw(&mut model.network, 4);
+        let settings = Settings { epochs: 3, ..Settings::default() };
+        train(&mut model, Parts::of(dataset), &settings, &Threads::ONE, |_| Control::Continue).unwrap();
+        // Surer than it has a right to be.
+        let scale_heads = |model: &mut Model<f64>, factor: f64| {
+            let segments = model.network.segments().iter().filter(|segment| segment.name.starts_with("heads."));
+            let ranges: Vec<_> = segments.map(|segment| segment.range.clone()).collect();
+            for range in ranges {
+                model.network.parameters_mut()[range].iter_mut().for_each(|x| *x *= factor);
+            }
+        };
+        scale_heads(&mut model, 2.5);
+        let t = model.calibrate(dataset, &Threads::ONE).unwrap();
+        assert!(t > 1.2, "{t}");
+        let best = model.evaluate(dataset, &Threads::ONE).unwrap().loss;
+        for factor in [0.97, 1.03] {
+            let mut other = model.clone();
+            scale_heads(&mut other, factor);
+            let loss = other.evaluate(dataset, &Threads::ONE).unwrap().loss;
+            assert!(loss > best, "{factor}: {loss}, at {t} {best}");
+        }
+    }
 }

@@ -91,6 +91,44 @@ fn the_loss_is_that_of_the_mean() {
     }
 }
 
+/// However sure its networks are, an ensemble's loss is a number, and its predictions the mean.
+#[test]
+fn sure_networks_have_a_loss() {
+    let columns = columns();
+    let softmax = Activation::Softmax { epsilon: 0.0 };
+    let binary = Task::Classification { classes: 2 };
+    let labels: Vec<u32> = (0..ROWS as u32).map(|i| i % 2).collect();
+    let values = Array2::from_shape_fn((ROWS, 1), |(i, _)| (i % 5) as f64);
+    let classes = Targets::Classes { labels: &labels, classes: 2 };
+    for (outputs, last, loss, task, targets) in [
+        (1, Activation::Identity, Loss::BinaryCrossEntropy, binary, classes),
+        (2, softmax, Loss::CrossEntropy, binary, classes),
+        (1, Activation::Identity, Loss::Poisson, Task::Regression, Targets::Values(values.view())),
+    ] {
+        for bias in [-200.0, -40.0, -17.5, 17.5, 40.0, 200.0] {
+            let sure = |seed: u64| {
+                let mut model = member(seed, outputs, last, loss, task);
+                let bias_of_last = model.network.segments().last().unwrap().range.start;
+                model.network.parameters_mut()[bias_of_last] = bias;
+                model
+            };
+            let ensemble = Model::ensemble(vec![sure(0), sure(1)]).unwrap();
+            let dataset = Dataset::new(Features::F32(columns.view()), targets).unwrap();
+            let metrics = ensemble.evaluate(dataset, &Threads::ONE).unwrap();
+            assert!(metrics.loss.is_finite(), "{loss:?}, {bias}: {metrics:?}");
+            let predictions = ensemble.predict(dataset.features(), &Threads::ONE).unwrap();
+            assert!(predictions.iter().all(|p| p.is_finite()), "{loss:?}, {bias}");
+            if task == binary {
+                let of = |model: &Model<f32>| model.predict(dataset.features(), &Threads::ONE).unwrap();
+                let mean = (of(&sure(0)) + of(&sure(1))) / 2.0;
+                // Each to seven digits, small as it is, down to the least number of 32 bits.
+                let off = predictions.iter().zip(&mean).map(|(p, mean)| (p - mean).abs() / (mean + 1e-32));
+                assert!(off.clone().fold(0.0, f64::max) < 2e-5, "{loss:?}, {bias}: {:?}", off.fold(0.0, f64::max));
+            }
+        }
+    }
+}
+
 #[test]
 fn what_does_not_go_together_is_refused() {
     let member = |loss, outputs| member(0, outputs, Activation::Identity, loss, Task::Regression);
@@ -244,14 +282,19 @@ fn forks_that_do_not_fit_are_refused() {
         (without_heads, "heads of its 3 networks"),
         (without_fork, "one after a fork"),
         (of_others, "heads of its 3 networks"),
-        (none, "1 or more"),
+        (none, "1 to 1000"),
         (across, "one behind it, too"),
     ];
     for (layers, expected) in cases {
         let message = Network::<f32>::of_layers(layers).unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
     }
-    assert!(fork(plain(), 0).is_err() && fork(forked(), 2).is_err() && fork(Vec::new(), 2).is_err());
+    assert!(
+        fork(plain(), 0).is_err()
+            && fork(plain(), 1001).is_err()
+            && fork(forked(), 2).is_err()
+            && fork(Vec::new(), 2).is_err()
+    );
 }
 
 /// A step would change one network, and be judged by all.
