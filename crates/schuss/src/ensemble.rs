@@ -90,12 +90,9 @@ impl<T: Real> Model<T> {
     /// Overwrites an output, and the logits where they are kept, with what says the mean of such sums.
     pub(crate) fn write_mean(&self, sums: &[Said<T>], mut z: ArrayViewMut2<T>, mut a: ArrayViewMut2<T>) {
         let share = T::from_f64(1.0 / self.members() as f64);
-        // What is too small or too large for a number of 32 bits has no logarithm there; the loss stays a number.
-        let [least, most] = [1.2e-38, 3e38].map(T::from_f64);
-        let ln = |x: T| {
-            let x = if x < least { least } else { x };
-            (if x > most { most } else { x }).ln()
-        };
+        // What is too small for a number of 32 bits has a logarithm all the same, so that a loss stays a number.
+        let least = T::from_f64(1.2e-38);
+        let ln = |x: T| (if x < least { least } else { x }).ln();
         let output = |[sum, rest]: Said<T>| match self.loss {
             Loss::BinaryCrossEntropy => ln(sum * share) - ln(rest * share),
             Loss::Poisson => ln(sum * share),
