@@ -90,14 +90,12 @@ impl<T: Real> Model<T> {
     /// Overwrites an output, and the logits where they are kept, with what says the mean of such sums.
     pub(crate) fn write_mean(&self, sums: &[Said<T>], mut z: ArrayViewMut2<T>, mut a: ArrayViewMut2<T>) {
         let share = T::from_f64(1.0 / self.members() as f64);
-        // What is too small for a number of 32 bits has a logarithm all the same, so that a loss stays a number; that of a
-        // rate of 0 stands for 0 in every precision.
-        let [least, of_zero] = [1.2e-38, -1000.0].map(T::from_f64);
-        let ln = |x: T| (if x < least { least } else { x }).ln();
+        // That of 0 is a number, too, so that a loss is one; it stands for 0 in every precision.
+        let of_zero = T::from_f64(-1000.0);
+        let ln = |x: T| if x == T::ZERO { of_zero } else { x.ln() };
         let output = |[sum, rest]: Said<T>| match self.loss {
             Loss::BinaryCrossEntropy => ln(sum * share) - ln(rest * share),
-            Loss::Poisson if sum == T::ZERO => of_zero,
-            Loss::Poisson => (sum * share).ln(),
+            Loss::Poisson => ln(sum * share),
             _ => sum * share,
         };
         a.iter_mut().zip(sums).for_each(|(a, &sums)| *a = output(sums));
