@@ -129,7 +129,7 @@ impl Dense {
     }
 
     /// ∂L/∂W and ∂L/∂b.
-    pub(crate) fn views_mut<'p, T>(&self, gradient: &'p mut [T]) -> (ArrayViewMut2<'p, T>, &'p mut [T]) {
+    fn views_mut<'p, T>(&self, gradient: &'p mut [T]) -> (ArrayViewMut2<'p, T>, &'p mut [T]) {
         let (weight, bias) = gradient.split_at_mut(self.outputs * self.inputs);
         (ArrayViewMut2::from_shape((self.outputs, self.inputs), weight).expect(SLICE), bias)
     }

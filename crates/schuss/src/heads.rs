@@ -1,11 +1,11 @@
 //! The last layer of several networks in one: its forward and its backward.
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
-use schuss_kernels::{Compute, Fused, gemm, sum_rows};
+use schuss_kernels::{Compute, Fused};
 use serde::{Deserialize, Serialize};
 
 use crate::fork::of_member;
-use crate::{Dense, Real};
+use crate::{Activation, Dense, Real};
 
 /// A [`Dense`] layer for each of the networks that a [`Fork`](crate::Fork) made, `a_j = f(x_j·W_jᵀ + b_j)`.
 ///
@@ -31,11 +31,11 @@ impl Heads {
         mut z: ArrayViewMut2<T>,
         mut a: ArrayViewMut2<T>,
     ) {
-        for (j, parameters) in parameters.chunks_exact(self.dense.parameter_count()).enumerate() {
-            let (weight, bias) = self.dense.views(parameters);
+        let linear = self.linear();
+        for (j, parameters) in parameters.chunks_exact(linear.parameter_count()).enumerate() {
             let rows = of_member(j, self.members);
-            // z_j = x_j·W_jᵀ + 1·b_jᵀ
-            gemm(compute, x.slice_axis(Axis(0), rows), weight.t(), Fused::Bias(bias), a.slice_axis_mut(Axis(0), rows));
+            let (x, a) = (x.slice_axis(Axis(0), rows), a.slice_axis_mut(Axis(0), rows));
+            linear.forward(compute, parameters, x, z.view_mut(), a); // z_j = x_j·W_jᵀ + 1·b_jᵀ
         }
         if self.dense.activation.keeps_logits() {
             z.assign(&a);
@@ -57,18 +57,19 @@ impl Heads {
         mut dx: Option<ArrayViewMut2<T>>,
     ) {
         self.dense.activation.chain(&compute.threads, z, a, d.view_mut()); // dz = da ⊙ f′(z)
-        let count = self.dense.parameter_count();
+        let linear = self.linear();
+        let count = linear.parameter_count();
         let of_members = parameters.chunks_exact(count).zip(gradient.chunks_exact_mut(count));
         for (j, (parameters, gradient)) in of_members.enumerate() {
-            let (weight, _) = self.dense.views(parameters);
-            let (d_weight, d_bias) = self.dense.views_mut(gradient);
             let rows = of_member(j, self.members);
-            let dz = d.slice_axis(Axis(0), rows);
-            gemm(compute, dz.t(), x.slice_axis(Axis(0), rows), Fused::Nothing, d_weight); // dW_j = dz_jᵀ·x_j
-            sum_rows(&compute.threads, dz, d_bias); // db_j = Σ_batch dz_j
-            if let Some(dx) = &mut dx {
-                gemm(compute, dz, weight, Fused::Nothing, dx.slice_axis_mut(Axis(0), rows)); // dx_j = dz_j·W_j
-            }
+            let (x, d) = (x.slice_axis(Axis(0), rows), d.slice_axis_mut(Axis(0), rows));
+            let dx = dx.as_mut().map(|dx| (dx.slice_axis_mut(Axis(0), rows), Fused::Nothing));
+            linear.backward(compute, parameters, x, z, a, d, gradient, dx);
         }
+    }
+
+    /// The layer of one network without f, which all rows go through at once.
+    fn linear(&self) -> Dense {
+        Dense { activation: Activation::Identity, ..self.dense }
     }
 }
