@@ -12,7 +12,7 @@ const HALVINGS: usize = 40;
 
 impl<T: Real> Model<T> {
     /// Divides the logits z of a classifier by the temperature t for which the mean cross-entropy of these examples, of
-    /// softmax(z/t), is least (Guo et al. 2017, arXiv:1706.04599): what is most probable stays so, and how probable suits the
+    /// softmax(z/t), or of its mean over networks that share layers, is least (Guo et al. 2017, arXiv:1706.04599): what is most probable stays so, and how probable suits the
     /// examples, which should be others than those of the training. The last layer's weights and biases are divided by t,
     /// so that nothing else has to know of it. Gives t, from 1/4 to 4.
     ///
@@ -54,26 +54,27 @@ impl<T: Real> Model<T> {
         // 1/t for one member, and mostly has one valley for several.
         let slope = |inverse: f64| -> f64 {
             let of_row = |(row, (z, &label)): (usize, (&[f64], &u32))| {
-                // Of each member, ln p_y and Σ p z - z_y.
-                let of_members = z.chunks(classes).map(|z| {
-                    let most = z.iter().fold(f64::NEG_INFINITY, |most, &z| most.max(z));
+                // Σ_members p_y (Σ p z - z_y) over Σ_members p_y, both over the largest p_y so far.
+                let (mut most, mut total, mut slopes) = (f64::NEG_INFINITY, 0.0, 0.0);
+                for z in z.chunks(classes) {
+                    let largest = z.iter().fold(f64::NEG_INFINITY, |most, &z| most.max(z));
                     let [mut sum, mut mean] = [0.0; 2];
                     for z in z {
-                        let share = (inverse * (z - most)).exp();
+                        let share = (inverse * (z - largest)).exp();
                         sum += share;
                         mean += share * z;
                     }
                     let z_y = z[label as usize];
-                    (inverse * (z_y - most) - sum.ln(), mean / sum - z_y)
-                });
-                let most = of_members.clone().fold(f64::NEG_INFINITY, |most, (ln_p, _)| most.max(ln_p));
-                let [mut sum, mut mean] = [0.0; 2];
-                for (ln_p, slope) in of_members {
+                    let ln_p = inverse * (z_y - largest) - sum.ln();
+                    if ln_p > most {
+                        let shrink = (most - ln_p).exp();
+                        (most, total, slopes) = (ln_p, total * shrink, slopes * shrink);
+                    }
                     let share = (ln_p - most).exp();
-                    sum += share;
-                    mean += share * slope;
+                    total += share;
+                    slopes += share * (mean / sum - z_y);
                 }
-                weight(row) * (mean / sum)
+                weight(row) * (slopes / total)
             };
             logits.chunks(members * classes).zip(labels).enumerate().map(of_row).sum()
         };
