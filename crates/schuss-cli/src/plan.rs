@@ -168,6 +168,14 @@ impl Plan {
                     "--hidden {asked} disagrees with --from {path}, whose hidden sizes are {hidden}; leave --hidden out"
                 )));
             }
+            let members = model.network.members();
+            let asked = *options.ensemble.get_or_insert(members);
+            if asked != members {
+                let path = path.display();
+                return Err(Failure::Usage(format!(
+                    "--ensemble {asked} disagrees with --from {path}, whose network is {members}; leave --ensemble out"
+                )));
+            }
             if model.network.inputs() != features.columns() {
                 let [got, expected] = [model.network.inputs(), features.columns()];
                 return Err(Failure::Failed(format!(
@@ -177,7 +185,6 @@ impl Plan {
             }
             self.reasons.push(format!("parameters and sizes from {}", path.display()));
         }
-        let from_members = from.as_ref().map(|model| model.network.members());
         let with_metadata = from.filter(|_| self.file.as_ref().is_some_and(|file| file.has_metadata));
 
         options.hidden.get_or_insert_with(|| {
@@ -218,14 +225,7 @@ impl Plan {
             }
             .into()
         });
-        let members = from_members;
-        let asked = *options.ensemble.get_or_insert(members.unwrap_or(1));
-        if let (Some(members), Some(path)) = (members.filter(|members| *members != asked), &options.from) {
-            return Err(Failure::Usage(format!(
-                "--ensemble {asked} disagrees with --from {}, whose network is {members}; leave --ensemble out",
-                path.display()
-            )));
-        }
+        options.ensemble.get_or_insert(1);
         options.residual.get_or_insert_with(|| kinds(|layer| matches!(layer, Layer::Residual(_))));
         let rate = |layers: &[Layer], is_input: bool| {
             let of_input = usize::from(matches!(layers.first(), Some(Layer::Dropout(_))));
@@ -408,19 +408,14 @@ impl Plan {
             dropout,
             ..real_mlp
         });
+        let forked = |layers| fork(layers, chosen(&options.ensemble)).map_err(Failure::usage);
         let layers = match (&self.file, &real_mlp) {
             (Some(file), _) if self.schema.is_some() => file.model::<T>().network.layers().to_vec(),
-            (_, Some(real_mlp)) => real_mlp.layers(),
+            (_, Some(real_mlp)) => forked(real_mlp.layers())?,
             (_, None) => {
                 let mlp = Mlp { sizes, hidden, last, norm, dropout, input_dropout, residual };
-                mlp.layers().map_err(Failure::usage)?
+                forked(mlp.layers().map_err(Failure::usage)?)?
             }
-        };
-        let layers = match chosen(&options.ensemble) {
-            members if members > 1 && !(self.file.is_some() && self.schema.is_some()) => {
-                fork(layers, members).map_err(Failure::usage)?
-            }
-            _ => layers,
         };
         let mut network = Network::of_layers(layers).map_err(Failure::usage)?;
         let init = |network: &mut Network<T>, init: Init| init.draw(network, chosen(&options.seed));

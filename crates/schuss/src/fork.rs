@@ -117,6 +117,9 @@ pub(crate) fn of_member(j: usize, members: usize) -> Slice {
 /// No members, or too many; layers that fork already, or whose last one is not dense.
 pub fn fork(mut layers: Vec<Layer>, members: usize) -> Result<Vec<Layer>> {
     Fork::check(members)?;
+    if members == 1 {
+        return Ok(layers);
+    }
     let Some(Layer::Dense(last)) = layers.pop() else {
         return Err(Error::value("last layer of a network to fork", "a dense one", "another"));
     };
