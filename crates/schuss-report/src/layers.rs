@@ -10,7 +10,8 @@ use crate::schema::{FirstLayer, Unit};
 const MOST_UNITS: usize = 64;
 const MOST_COLUMNS: usize = 30;
 
-/// The weights of the first dense layer of a model, of the first of its networks. `columns` are the names of its inputs, where they have any.
+/// The weights of the first dense layer of a model's first network. `columns` are the names of its inputs, where they have
+/// any.
 pub fn first_layer<T: Real>(model: &Model<T>, columns: &[String]) -> Option<FirstLayer> {
     let model = &model.unfolded();
     let layers = model.network.layers();

@@ -12,9 +12,10 @@ const HALVINGS: usize = 40;
 
 impl<T: Real> Model<T> {
     /// Divides the logits z of a classifier by the temperature t for which the mean cross-entropy of these examples, of
-    /// softmax(z/t), or of its mean over networks that share layers, is least (Guo et al. 2017, arXiv:1706.04599): what is most probable stays so, and how probable suits the
-    /// examples, which should be others than those of the training. The last layer's weights and biases are divided by t,
-    /// so that nothing else has to know of it. Gives t, from 1/4 to 4.
+    /// softmax(z/t), is least (Guo et al. 2017, arXiv:1706.04599); of networks that share layers, that of their mean. What is
+    /// most probable to a network stays so, and how probable suits the examples, which should be others than those of the
+    /// training. The last layer's weights and biases are divided by t, so that nothing else has to know of it. Gives t, from
+    /// 1/4 to 4.
     ///
     /// # Errors
     /// See [`Model::check`]; no classifier that ends in softmax or, of two classes, in one logit.

@@ -395,8 +395,8 @@ impl<T: Real> Network<T> {
     }
 
     /// Parameters and running statistics, all that training changes, with names and shapes: `layers.{i}.weight` (outputs,
-    /// inputs) and `layers.{i}.bias` first, then what other layers have, layer after layer: see [`Segment::name`]; a batch
-    /// norm's `norms.{i}.running_mean` and `norms.{i}.running_var` follow its own.
+    /// inputs) and `layers.{i}.bias` first, and what [`Heads`] have, then what other layers have, layer after layer: see
+    /// [`Segment::name`]; a batch norm's `norms.{i}.running_mean` and `norms.{i}.running_var` follow its own.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>, &[T])> {
         let of_segment =
             |segment: &Segment| (segment.name.clone(), segment.shape.clone(), &self.parameters[segment.range.clone()]);
