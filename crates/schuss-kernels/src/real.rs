@@ -62,7 +62,7 @@ pub(crate) const fn lanes<S: Simd, T: Lanes>() -> usize {
 
 macro_rules! impl_lanes {
     ($real:ty, $vector:ident, $mask:ident, $splat:ident, $mul:ident, $add:ident, $mul_add:ident, $less_than:ident, $at_most:ident,
-     $select:ident, $between:ident, $index:ty, $load:ident, $store:ident, $transpose:ident) => {
+     $select:ident, $between:ident, $index:ty, $load:ident, $store:ident, $avx2:ident, $avx512:ident) => {
         impl Lanes for $real {
             type Vector<S: Simd> = S::$vector;
             type Mask<S: Simd> = MemMask<S::$mask>;
@@ -124,8 +124,12 @@ macro_rules! impl_lanes {
                 // SAFETY: by this function's contract.
                 unsafe {
                     #[cfg(target_arch = "x86_64")]
-                    if TypeId::of::<S>() == TypeId::of::<pulp::x86::V4>() && strides[0] == 1 {
-                        return transpose::$transpose(from, strides[1], size, to, width);
+                    if strides[0] == 1 {
+                        if TypeId::of::<S>() == TypeId::of::<pulp::x86::V4>() {
+                            return transpose::$avx512(from, strides[1], size, to, width);
+                        } else if TypeId::of::<S>() == TypeId::of::<pulp::x86::V3>() {
+                            return transpose::$avx2(from, strides[1], size, to, width);
+                        }
                     }
                     transpose::elements(simd, from, strides, size, to, width);
                 }
@@ -149,6 +153,7 @@ impl_lanes!(
     u32,
     mask_load_ptr_f32s,
     mask_store_ptr_f32s,
+    avx2_f32,
     avx512_f32
 );
 impl_lanes!(
@@ -166,6 +171,7 @@ impl_lanes!(
     u64,
     mask_load_ptr_f64s,
     mask_store_ptr_f64s,
+    avx2_f64,
     avx512_f64
 );
 

@@ -30,7 +30,119 @@ pub(crate) unsafe fn elements<S: Simd, T: Lanes + Default>(
 }
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::{avx2_f32, avx2_f64};
+#[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::{avx512_f32, avx512_f64, turn_over_16};
+
+/// As [`avx512`], in vectors of half the size.
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use std::arch::x86_64::*;
+
+    /// See [`Lanes::transpose`](crate::real::Lanes::transpose), columns contiguous along the rows.
+    ///
+    /// # Safety
+    /// As for that function; the machine has AVX2.
+    #[inline(always)]
+    pub(crate) unsafe fn avx2_f32(
+        from: *const f32,
+        stride: isize,
+        [columns, rows]: [usize; 2],
+        to: *mut f32,
+        width: usize,
+    ) {
+        // SAFETY: by this function's contract; nothing outside the mask is read.
+        unsafe {
+            let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+            let mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(rows as i32), lane);
+            let mut block = [_mm256_setzero_ps(); 8];
+            for (column, line) in block.iter_mut().enumerate() {
+                if column < columns {
+                    *line = _mm256_maskload_ps(from.offset(column as isize * stride), mask);
+                }
+            }
+            let block = turn_over_8(block);
+            for (row, line) in block.into_iter().enumerate() {
+                if row < rows {
+                    _mm256_storeu_ps(to.add(row * width), line);
+                }
+            }
+        }
+    }
+
+    /// See [`avx2_f32`].
+    ///
+    /// # Safety
+    /// As for that function.
+    #[inline(always)]
+    pub(crate) unsafe fn avx2_f64(
+        from: *const f64,
+        stride: isize,
+        [columns, rows]: [usize; 2],
+        to: *mut f64,
+        width: usize,
+    ) {
+        // SAFETY: by this function's contract; nothing outside the mask is read.
+        unsafe {
+            let mask = _mm256_cmpgt_epi64(_mm256_set1_epi64x(rows as i64), _mm256_setr_epi64x(0, 1, 2, 3));
+            let mut block = [_mm256_setzero_pd(); 4];
+            for (column, line) in block.iter_mut().enumerate() {
+                if column < columns {
+                    *line = _mm256_maskload_pd(from.offset(column as isize * stride), mask);
+                }
+            }
+            let block = turn_over_4(block);
+            for (row, line) in block.into_iter().enumerate() {
+                if row < rows {
+                    _mm256_storeu_pd(to.add(row * width), line);
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// The machine has AVX2.
+    #[inline(always)]
+    unsafe fn turn_over_8(r: [__m256; 8]) -> [__m256; 8] {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let mut out = r;
+            // Pairs of rows, then pairs of pairs: 4 x 4 blocks within each 128-bit lane.
+            for i in (0..8).step_by(4) {
+                let [t0, t1] = [_mm256_unpacklo_ps(r[i], r[i + 1]), _mm256_unpackhi_ps(r[i], r[i + 1])];
+                let [t2, t3] = [_mm256_unpacklo_ps(r[i + 2], r[i + 3]), _mm256_unpackhi_ps(r[i + 2], r[i + 3])];
+                out[i] = _mm256_shuffle_ps::<0b0100_0100>(t0, t2);
+                out[i + 1] = _mm256_shuffle_ps::<0b1110_1110>(t0, t2);
+                out[i + 2] = _mm256_shuffle_ps::<0b0100_0100>(t1, t3);
+                out[i + 3] = _mm256_shuffle_ps::<0b1110_1110>(t1, t3);
+            }
+            // The lanes among two rows.
+            for i in 0..4 {
+                let [first, second] = [out[i], out[i + 4]];
+                out[i] = _mm256_permute2f128_ps::<0x20>(first, second);
+                out[i + 4] = _mm256_permute2f128_ps::<0x31>(first, second);
+            }
+            out
+        }
+    }
+
+    /// # Safety
+    /// The machine has AVX2.
+    #[inline(always)]
+    unsafe fn turn_over_4(r: [__m256d; 4]) -> [__m256d; 4] {
+        // SAFETY: by this function's contract.
+        unsafe {
+            let [t0, t1] = [_mm256_unpacklo_pd(r[0], r[1]), _mm256_unpackhi_pd(r[0], r[1])];
+            let [t2, t3] = [_mm256_unpacklo_pd(r[2], r[3]), _mm256_unpackhi_pd(r[2], r[3])];
+            [
+                _mm256_permute2f128_pd::<0x20>(t0, t2),
+                _mm256_permute2f128_pd::<0x20>(t1, t3),
+                _mm256_permute2f128_pd::<0x31>(t0, t2),
+                _mm256_permute2f128_pd::<0x31>(t1, t3),
+            ]
+        }
+    }
+}
 
 /// Whole blocks in registers: every step swaps blocks of half the size between two rows.
 #[cfg(target_arch = "x86_64")]

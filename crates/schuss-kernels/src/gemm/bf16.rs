@@ -17,7 +17,7 @@ mod avx512 {
     use pulp::{Simd, f32x16, u32x16};
 
     use super::super::pack::Memory;
-    use super::super::tile::{Arithmetic, Operand, Part};
+    use super::super::tile::{Arithmetic, Operand, Part, Tiles};
     use crate::elementwise::prefetch_line;
     use crate::transpose::turn_over_16;
 
@@ -54,13 +54,14 @@ mod avx512 {
         }
 
         #[inline(always)]
-        unsafe fn units(
+        unsafe fn units<const ROWS: usize>(
             _: V4,
             a: Operand<f32>,
             rows: &Range<usize>,
             k: &Range<usize>,
+            _: usize,
             memory: &mut Memory,
-        ) -> Operand<u32> {
+        ) -> Tiles<u32> {
             // Pairs of a row lie side by side, or else all rows of a pair do: as the operand lies itself.
             let pairs = k.len().div_ceil(2);
             let along_k = a.strides[1] == 1;
@@ -76,7 +77,7 @@ mod avx512 {
                             _mm512_storeu_si512(units.add(i * stride + pair).cast(), line);
                         }
                     }
-                    Operand { pointer: units, strides: [stride as isize, 1] }
+                    Tiles::of(Operand { pointer: units, strides: [stride as isize, 1] }, ROWS)
                 } else {
                     for pair in 0..pairs {
                         let inner = k.start + 2 * pair;
@@ -86,7 +87,7 @@ mod avx512 {
                             _mm512_storeu_si512(units.add(pair * stride + i).cast(), line);
                         }
                     }
-                    Operand { pointer: units, strides: [1, stride as isize] }
+                    Tiles::of(Operand { pointer: units, strides: [1, stride as isize] }, ROWS)
                 }
             }
         }

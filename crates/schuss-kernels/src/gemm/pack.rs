@@ -1,11 +1,12 @@
-//! A panel of `b` in the order in which the tiles read it: row after row, each a few vectors wide.
+//! Operands in the order in which the tiles read them: a panel of `b` row after row, each a few vectors wide; tiles of
+//! `a`, where its inner indices lie far apart, inner index after inner index, each a few rows high.
 
 use std::ops::Range;
 
 use pulp::Simd;
 
 use super::K_BLOCK;
-use super::tile::Operand;
+use super::tile::{Operand, Tiles};
 use crate::Real;
 use crate::elementwise::prefetch_line;
 use crate::real::lanes;
@@ -109,4 +110,48 @@ pub(super) unsafe fn pack<S: Simd, T: Real>(
             }
         }
     }
+}
+
+/// Whether tiles of so many inner indices of `a` are packed before they are multiplied with so many columns of `b`. Where
+/// rows lie side by side, each inner index is in another line of memory, and in a large matrix on another page; at strides
+/// of a power of two, in the same few lines of a cache.
+pub(super) fn are_packed<T>(a: Operand<T>, inner: usize, columns: usize) -> bool {
+    /// Bytes that stay in a cache while all tiles are multiplied with a panel.
+    const NEAR: usize = 1 << 18;
+    /// Copying an element takes about as long as multiplying it with so many columns.
+    const COLUMNS: usize = 64;
+    a.strides[0] == 1 && columns >= COLUMNS && inner * a.strides[1].unsigned_abs() * size_of::<T>() >= NEAR
+}
+
+/// Copies the block `a`, whose rows lie side by side, of so many rows and inner indices.
+///
+/// # Safety
+/// The block lies within readable memory.
+#[inline(always)]
+pub(super) unsafe fn pack_tiles<T: Real, const ROWS: usize>(
+    a: Operand<T>,
+    rows: usize,
+    inner: usize,
+    memory: &mut Memory,
+) -> Tiles<T> {
+    /// As many as lie within a few lines of memory: an inner index is read once, and few places are written to in turn.
+    const AT_ONCE: usize = 8;
+    let to = memory.units::<T>(rows.next_multiple_of(ROWS) * inner);
+    let tiles = rows.div_ceil(ROWS);
+    for first in (0..tiles).step_by(AT_ONCE) {
+        for k in 0..inner {
+            for tile in first..(first + AT_ONCE).min(tiles) {
+                // SAFETY: by this function's contract; in `to` there is room for whole tiles.
+                unsafe {
+                    let (from, to) = (a.at(tile * ROWS, k), to.add((tile * inner + k) * ROWS));
+                    // Two calls: of a length that the compiler knows, it is a few instructions.
+                    match rows - tile * ROWS {
+                        left if left < ROWS => from.copy_to_nonoverlapping(to, left),
+                        _ => from.copy_to_nonoverlapping(to, ROWS),
+                    }
+                }
+            }
+        }
+    }
+    Tiles { units: Operand { pointer: to, strides: [1, ROWS as isize] }, tile: (inner * ROWS) as isize }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use pulp::{Simd, WithSimd};
 
-use super::pack::{Memory, pack};
+use super::pack::{Memory, are_packed, pack, pack_tiles};
 use super::zeros::{Lists, is_sparse, is_worth_while, lists};
 use super::{Fused, K_BLOCK};
 use crate::Real;
@@ -35,6 +35,31 @@ impl<T> Operand<T> {
     pub(super) unsafe fn at(self, row: usize, column: usize) -> *const T {
         // SAFETY: by this function's contract.
         unsafe { self.pointer.offset(row as isize * self.strides[0] + column as isize * self.strides[1]) }
+    }
+}
+
+/// The units of a block of `a`, tile by tile of its rows.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles<U> {
+    /// The first row of each tile is `tile` after that of the one before.
+    pub(super) units: Operand<U>,
+    pub(super) tile: isize,
+}
+
+impl<U> Tiles<U> {
+    /// Tiles of `rows` of an operand that lies as it is.
+    pub(super) fn of(units: Operand<U>, rows: usize) -> Self {
+        Self { tile: rows as isize * units.strides[0], units }
+    }
+
+    /// The units of a row, which is the `row`th of a tile.
+    ///
+    /// # Safety
+    /// The row and the unit lie within the block.
+    #[inline(always)]
+    pub(super) unsafe fn at(self, tile: usize, row: usize, unit: usize) -> *const U {
+        // SAFETY: by this function's contract.
+        unsafe { self.units.at(row, unit).offset(tile as isize * self.tile) }
     }
 }
 
@@ -121,17 +146,18 @@ pub(super) trait Arithmetic<S: Simd> {
     /// Whether products with `unit` are zero, or NaN.
     fn is_zero(unit: Self::Unit) -> bool;
 
-    /// The block (`rows`, `k`) of `a` in units, its first one at (0, 0).
+    /// The block (`rows`, `k`) of `a` in units, for tiles of `ROWS` rows that are multiplied with so many `columns`.
     ///
     /// # Safety
     /// The block lies within `a`.
-    unsafe fn units(
+    unsafe fn units<const ROWS: usize>(
         simd: S,
         a: Operand<Self::Real>,
         rows: &Range<usize>,
         k: &Range<usize>,
+        columns: usize,
         memory: &mut Memory,
-    ) -> Operand<Self::Unit>;
+    ) -> Tiles<Self::Unit>;
 
     /// Writes the block (`k`, `columns`) of `b` to `panel`: units of rows, each `width` wide, zeros at the end.
     ///
@@ -212,9 +238,22 @@ impl<S: Simd, T: Real> Arithmetic<S> for Exact<'_, T> {
     }
 
     #[inline(always)]
-    unsafe fn units(_: S, a: Operand<T>, rows: &Range<usize>, k: &Range<usize>, _: &mut Memory) -> Operand<T> {
+    unsafe fn units<const ROWS: usize>(
+        _: S,
+        a: Operand<T>,
+        rows: &Range<usize>,
+        k: &Range<usize>,
+        columns: usize,
+        memory: &mut Memory,
+    ) -> Tiles<T> {
         // SAFETY: by this function's contract.
-        Operand { pointer: unsafe { a.at(rows.start, k.start) }, strides: a.strides }
+        unsafe {
+            let block = Operand { pointer: a.at(rows.start, k.start), strides: a.strides };
+            if are_packed(a, k.len(), columns) {
+                return pack_tiles::<T, ROWS>(block, rows.len(), k.len(), memory);
+            }
+            Tiles::of(block, ROWS)
+        }
     }
 
     #[inline(always)]
@@ -293,7 +332,7 @@ impl<T: Real> Part<'_, T> {
         if is_worth_while(rows.len().max(columns.len()), rows.len().min(columns.len()), product.inner) {
             let most = rows.len().max(columns.len());
             memory.lists(most / ROWS);
-            if A::INNER > 1 {
+            if A::INNER > 1 || matches!(product.fused, FusedPointer::Nothing) {
                 let units = product.inner.min(K_BLOCK).div_ceil(A::INNER).next_multiple_of(16);
                 memory.units::<A::Unit>(units * most.next_multiple_of(16));
             }
@@ -311,7 +350,7 @@ impl<T: Real> Part<'_, T> {
         for k in (0..product.inner.max(1)).step_by(K_BLOCK) {
             let k = k..(k + K_BLOCK).min(product.inner);
             // SAFETY: as for this function.
-            let a = unsafe { A::units(simd, product.a, &rows, &k, memory) };
+            let a = unsafe { A::units::<ROWS>(simd, product.a, &rows, &k, columns.len(), memory) };
             // SAFETY: `a` holds the units.
             let lists = has_zeros.then(|| unsafe { lists::<S, A, ROWS>(a, rows.len(), k.len(), memory) }).flatten();
             if let Some(lists) = lists {
@@ -353,7 +392,7 @@ impl<T: Real> Product<T> {
     unsafe fn panel<S: Simd, A: Arithmetic<S, Real = T>, const ROWS: usize, const VECTORS: usize>(
         &self,
         simd: S,
-        (a, lists): (Operand<A::Unit>, Option<Lists>),
+        (a, lists): (Tiles<A::Unit>, Option<Lists>),
         [b, turned]: [*mut A::Unit; 2],
         rows: &Range<usize>,
         k: &Range<usize>,
@@ -390,7 +429,10 @@ impl<T: Real> Product<T> {
         let mut row = rows.start;
         // SAFETY: as for this function; the tiles stay within the rows.
         unsafe {
-            let a_at = |row: usize| (a.at(row - rows.start, 0), a.strides);
+            let a_at = |row: usize| {
+                let row = row - rows.start;
+                (a.at(row / ROWS, row % ROWS, 0), a.units.strides)
+            };
             if let Some(lists) = lists {
                 while row + ROWS <= rows.end {
                     let list = lists.of((row - rows.start) / ROWS);

@@ -10,7 +10,7 @@ use pulp::Simd;
 
 use super::K_BLOCK;
 use super::pack::Memory;
-use super::tile::{Arithmetic, Operand};
+use super::tile::{Arithmetic, Operand, Tiles};
 use crate::Real;
 
 /// Fewer rows, columns or inner indices than this are not worth the search.
@@ -80,7 +80,7 @@ pub(super) unsafe fn is_sparse<T: Real, const ROWS: usize>(
 /// The rows and units lie within the operand.
 #[inline(always)]
 pub(super) unsafe fn lists<S: Simd, A: Arithmetic<S>, const ROWS: usize>(
-    a: Operand<A::Unit>,
+    a: Tiles<A::Unit>,
     rows: usize,
     inner: usize,
     memory: &mut Memory,
@@ -90,13 +90,13 @@ pub(super) unsafe fn lists<S: Simd, A: Arithmetic<S>, const ROWS: usize>(
     counts.fill(0);
     // SAFETY: by this function's contract.
     unsafe {
-        if a.strides[1] == 1 {
+        if a.units.strides[1] == 1 {
             let mut is_kept = [0u32; K_BLOCK];
             let is_kept = &mut is_kept[..units];
             for (tile, (indices, count)) in indices.chunks_exact_mut(K_BLOCK).zip(counts.iter_mut()).enumerate() {
                 is_kept.fill(0);
-                for row in tile * ROWS..(tile + 1) * ROWS {
-                    let row = std::slice::from_raw_parts(a.at(row, 0), units);
+                for row in 0..ROWS {
+                    let row = std::slice::from_raw_parts(a.at(tile, row, 0), units);
                     for (is_kept, &unit) in is_kept.iter_mut().zip(row) {
                         *is_kept |= u32::from(!A::is_zero(unit));
                     }
@@ -109,11 +109,16 @@ pub(super) unsafe fn lists<S: Simd, A: Arithmetic<S>, const ROWS: usize>(
                 *count = kept as u16;
             }
         } else {
-            for unit in 0..units {
-                for (tile, (indices, count)) in indices.chunks_exact_mut(K_BLOCK).zip(counts.iter_mut()).enumerate() {
-                    let rows = std::slice::from_raw_parts(a.at(tile * ROWS, unit), ROWS);
+            // In the order in which the units lie in memory.
+            let by_tile = a.units.strides[1] < a.tile;
+            let [outer, within] = if by_tile { [tiles, units] } else { [units, tiles] };
+            for i in 0..outer {
+                for j in 0..within {
+                    let [tile, unit] = if by_tile { [i, j] } else { [j, i] };
+                    let rows = std::slice::from_raw_parts(a.at(tile, 0, unit), ROWS);
                     let is_kept = rows.iter().fold(false, |is_kept, &unit| is_kept | !A::is_zero(unit));
-                    indices[*count as usize] = unit as u16;
+                    let count = &mut counts[tile];
+                    indices[tile * K_BLOCK + *count as usize] = unit as u16;
                     *count += u16::from(is_kept);
                 }
             }
