@@ -2,7 +2,7 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { colour, density, drawn, fineness, isPrinting, widthOf, type Span } from "./drawings";
-import { el } from "./elements";
+import { el, shortened } from "./elements";
 import { number, tick } from "./numbers";
 import type { Histogram, Maybe } from "./schema";
 
@@ -55,7 +55,7 @@ function swatch(style: Style): HTMLElement {
 function legend(chart: Chart, entries: (Style & { name: string })[]): { list: HTMLElement; values: HTMLElement[] } {
   const values = entries.map(() => el("span", { class: "value" }));
   const buttons = entries.map((entry, index) => {
-    const button = el("button", { type: "button", "aria-pressed": "true" }, swatch(entry), el("span", { class: "name" }, entry.name), values[index]!);
+    const button = el("button", { type: "button", "aria-pressed": "true" }, swatch(entry), el("span", { class: "name" }, shortened(entry.name, 40)), values[index]!);
     button.addEventListener("click", () => button.setAttribute("aria-pressed", String(chart.toggle(index + 1))));
     button.addEventListener("pointerenter", () => chart.focus(index + 1));
     button.addEventListener("pointerleave", () => chart.focus(null));
@@ -72,7 +72,8 @@ export function key(entries: (Style & { name: string; is_area?: boolean })[]): H
   return el("ul", { class: "legend" }, ...items);
 }
 
-interface Side { label: string; format?: (value: number, step: number) => string; range?: [number, number]; is_log?: boolean; is_whole?: boolean }
+/** Of an axis; `first` is its least number, which is always labelled. */
+interface Side { label: string; first?: number; format?: (value: number, step: number) => string; range?: [number, number]; is_log?: boolean; is_whole?: boolean }
 
 const STEPS = [1, 2, 5].flatMap((digit) => [0, 1, 2, 3, 4, 5, 6].map((power) => digit * 10 ** power)).sort((a, b) => a - b);
 
@@ -93,6 +94,7 @@ function axis(side: Side, is_x: boolean): uPlot.Axis {
     // Two labels at least tell the scale.
     space: (_, __, ___, ____, size) => fine * (is_x ? 48 : Math.min(30, size / fine / 4)),
     ...(side.is_whole ? { incrs: STEPS } : {}),
+    ...(side.first === undefined ? {} : { splits: (_: uPlot, __: number, ___: number, high: number, step: number, space: number) => onwards(side.first!, high, step, (34 * fine * step) / space) }),
     ...(side.is_log ? { splits: (_: uPlot, __: number, low: number, high: number) => decades(low, high), filter: (_: uPlot, splits: number[]) => splits } : {}),
     values: (_, splits, __, ___, step) => {
       const gap = side.is_log ? 0 : step || 1;
@@ -100,6 +102,12 @@ function axis(side: Side, is_x: boolean): uPlot.Axis {
     },
     size: is_x ? 28 * fine : (_, values) => fine * (12 + 6.8 * Math.max(2, ...(values ?? []).map((value) => String(value ?? "").length))),
   };
+}
+
+/** `first`, and the multiples of `step` that have `room` beside it. */
+function onwards(first: number, high: number, step: number, room: number): number[] {
+  const from = Math.ceil((first + room) / step);
+  return [first, ...Array.from({ length: Math.max(0, Math.floor(high / step) - from + 1) }, (_, index) => (from + index) * step)];
 }
 
 /** Powers of ten, and twice and five times them where these are few. */

@@ -68,12 +68,12 @@ function drawAll(): void {
 
 let closed: HTMLDetailsElement[] = [];
 
-/** Paper is light, has its own widths, and shows what is folded. */
+/** Paper is light, has its own widths, and shows what is folded, but for whole runs. */
 function print(is_start: boolean): void {
   if (is_start === is_printing) return;
   is_printing = is_start;
   document.documentElement.toggleAttribute("data-print", is_start);
-  if (is_start) closed = [...document.querySelectorAll<HTMLDetailsElement>("details:not([open])")];
+  if (is_start) closed = [...document.querySelectorAll<HTMLDetailsElement>("details:not([open], :has(> .run))")];
   for (const each of closed) each.open = is_start;
   drawAll();
 }

@@ -38,7 +38,7 @@ export function figures(...children: Child[]): HTMLElement | null {
   return children.every((child) => child === null) ? null : el("div", { class: "figures" }, ...children);
 }
 
-/** What is shown on request. Paper shows all; a page that is drawn again keeps open what was open under `key`. */
+/** What is shown on request. Paper shows all but folded runs; a page that is drawn again keeps open what was open under `key`. */
 export function details(key: string, summary: Child, ...children: Child[]): HTMLElement {
   return el("details", { "data-key": key }, el("summary", {}, summary), ...children);
 }
@@ -60,10 +60,10 @@ export function table(label: string, columns: Column[], rows: Child[][]): HTMLEl
   return scroller(label, el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...body)));
 }
 
-/** A name that fits where room is short; its whole is in the title and, somewhere on the page, in full. */
-export function shortened(name: string, most: number): HTMLElement {
-  const text = short(name, most);
-  return el("span", { title: text === name ? null : name }, text);
+/** A name, or how it is `written`, that fits where room is short: the whole is in the title. Its lines may break after each _. */
+export function shortened(name: string, most: number, written = name): HTMLElement {
+  const text = short(written, most);
+  return el("span", { title: text === name ? null : name }, ...text.split(/(?<=_)/).flatMap((part, index) => (index ? [el("wbr"), part] : [part])));
 }
 
 /** A bar of a share from 0 to 1, drawn behind nothing: for the eye alone. */

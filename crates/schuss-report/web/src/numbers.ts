@@ -29,18 +29,25 @@ export function counted(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
-/** To `digits` significant digits, trailing zeros left out; 3.2 × 10⁻⁵ where zeros would have to be counted. */
-export function number(value: Maybe, digits = 4): string {
+/** To `digits` significant digits, trailing zeros left out unless they stand beside others; 3.2 × 10⁻⁵ where zeros would have to be counted. */
+export function number(value: Maybe, digits = 4, with_zeros = false): string {
   if (value === null || !Number.isFinite(value)) return MISSING;
   if (value === 0) return "0";
   const size = Math.abs(value);
+  const trim = with_zeros ? (text: string) => text : trimmed;
   if (size >= 1e-4 && size < 1e7) {
-    return trimmed(fixed(value, Math.min(20, Math.max(0, digits - 1 - Math.floor(Math.log10(size))))));
+    return trim(fixed(value, Math.min(20, Math.max(0, digits - 1 - Math.floor(Math.log10(size))))));
   }
   const [mantissa = "", exponent = ""] = size.toExponential(Math.max(0, digits - 2)).split("e");
   const raised = [...exponent.replace("+", "")].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(c)])).join("");
-  const factor = trimmed(mantissa) === "1" ? "" : `${trimmed(mantissa)}${SPACE}×${SPACE}`;
+  const factor = trim(mantissa) === "1" ? "" : `${trim(mantissa)}${SPACE}×${SPACE}`;
   return `${value < 0 ? "−" : ""}${factor}10${raised}`;
+}
+
+/** The text of a cell, a fraction of more than 6 significant digits rounded to these; whole numbers may be names. */
+export function brief(text: string): string {
+  const digits = /^[-+]?[0.]*(\d*\.?\d*)(e[-+]?\d+)?$/i.exec(text)?.[1]?.replace(".", "") ?? "";
+  return digits.length > 6 && /[.e]/i.test(text) && Number.isFinite(Number(text)) ? number(Number(text), 6) : text;
 }
 
 /** A share in percent. What is not quite all is never rounded to 100 %, what is not quite none never to 0 %. */
@@ -65,7 +72,7 @@ type Measured = Pick<Metric, "value" | "low" | "high" | "is_share" | "unit">;
 /** 98.3 %, 0.0612 nats. */
 export function measured(metric: Measured, value: Maybe = metric.value): string {
   if (metric.is_share) return percent(value, bearable(metric.low, metric.high));
-  return withUnit(number(value), metric.unit);
+  return withUnit(number(value, 4, true), metric.unit);
 }
 
 export function withUnit(text: string, unit: string): string {
@@ -75,8 +82,8 @@ export function withUnit(text: string, unit: string): string {
 /** Both ends in as few digits, from three on, as tell them apart. */
 function ends(low: number, high: number): string {
   let digits = 3;
-  while (digits < 8 && low !== high && number(low, digits) === number(high, digits)) digits += 1;
-  return `${number(low, digits)} to ${number(high, digits)}`;
+  while (digits < 8 && low !== high && number(low, digits, true) === number(high, digits, true)) digits += 1;
+  return `${number(low, digits, true)} to ${number(high, digits, true)}`;
 }
 
 /** The 95 % interval of a metric: 96.1 to 99.2 %; null where there is none. */
@@ -90,7 +97,7 @@ export function interval(metric: Measured): string | null {
 /** A difference with its sign; of shares in percentage points. */
 export function signed(value: Maybe, is_share: boolean, decimals = 1): string {
   if (value === null || !Number.isFinite(value)) return MISSING;
-  const text = is_share ? fixed(value * 100, decimals) : number(value, 3);
+  const text = is_share ? fixed(value * 100, decimals) : number(value, 3, true);
   return value > 0 ? `+${text}` : text;
 }
 

@@ -1,6 +1,6 @@
 /** The page of a report, drawn whole; again where a newer one comes. */
 import { forget } from "./drawings";
-import { details, el, figures, heading, section, type Child, type Level } from "./elements";
+import { details, el, figures, heading, section, shortened, type Child, type Level } from "./elements";
 import type { Evaluation, Report, Run } from "./schema";
 import { classes } from "./sections/classes";
 import { comparison } from "./sections/comparison";
@@ -36,7 +36,7 @@ function header(report: Report): HTMLElement {
   const alone = report.runs.length === 1 && !report.comparison && run ? run : null;
   const made = el("p", { class: "made" }, `schuss ${report.schuss} · ${report.made}`);
   const found = report.tuning ? [el("p", { class: "summary" }, report.tuning.summary.join(" "))] : [];
-  return el("header", {}, made, el("h1", {}, report.title), ...found, ...(alone ? intro(alone) : report.runs.map(namedWarnings)));
+  return el("header", {}, made, el("h1", {}, shortened(report.title, 300)), ...found, ...(alone ? intro(alone) : report.runs.map(namedWarnings)));
 }
 
 function intro(run: Run): Child[] {
@@ -83,7 +83,7 @@ function evaluated(evaluation: Evaluation, level: Level, key: string): (HTMLElem
   return [
     importance(evaluation, level),
     section(level, "What it takes for what", null, figures(confusion(evaluation, level), classes(evaluation, level, key))),
-    mistakes(evaluation, level),
+    mistakes(evaluation, level, key),
     trust(evaluation, level),
     residuals(evaluation, level),
   ];

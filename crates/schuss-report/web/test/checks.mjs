@@ -9,6 +9,17 @@ export function overflow() {
   return [`overflow: ${scrollWidth} px wide in ${clientWidth} px: ${names.join(", ")}`];
 }
 
+/** Nobody scrolls through more than this, whatever names and cells are like. */
+export function tall() {
+  const { scrollHeight } = document.documentElement;
+  return scrollHeight > 25000 ? [`tall: ${scrollHeight} px`] : [];
+}
+
+/** Runs that nobody unfolded stay folded on paper. */
+export function folded() {
+  return document.querySelector("details[open] > .run") ? ["unfolded: a run that nobody asked for"] : [];
+}
+
 /** No text may lie on other text. */
 export function overlap() {
   const boxes = [];

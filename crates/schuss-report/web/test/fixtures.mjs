@@ -469,6 +469,51 @@ function comparison() {
   });
 }
 
+/** Runs of which some share rows and measures, and others do not. */
+function mixed() {
+  const [flats] = regression().runs.map((each) => ({ ...each, settings: [] }));
+  const [digits, wide] = comparison().runs;
+  const named = (one, name, more = {}) => ({ ...one, name, history: { ...one.history, ...more } });
+  const metrics = ["rmse", "mae"].map((key) => [flats.evaluations[0].metrics.find((metric) => metric.key === key)]);
+  const [ofSquares, ofSizes] = metrics.map((metrics) => [{ ...flats.evaluations[0], metrics }]);
+  const runs = [
+    { ...named(flats, "squares"), evaluations: ofSquares },
+    { ...named(flats, "sizes", { loss: "mean absolute error" }), evaluations: ofSizes },
+    named(digits, "digits"),
+    named(wide, "digits of four networks", { members: 4 }),
+    manyClasses(24).runs[0],
+  ];
+  const note = "Not compared with the first run: sizes (judged by another measure, MAE), digits (another task, classification).";
+  return report("five runs of three kinds of rows", runs, { note, differences: [], settings: [] });
+}
+
+/** Of several labels each counts by itself: three decisions a row. */
+function labels() {
+  const test = classification({ names: ["red", "green", "blue"], rows: 300, signal: 4, seed: 51 });
+  for (const bin of test.calibration.bins) bin.rows *= 3;
+  return report("labels", [run({ name: "labels", evaluations: [{ ...test, confusion: null }] })]);
+}
+
+/** A table with names, cells and classes as long as they come. */
+function longTable() {
+  const words = (word) => Array(40).fill(word).join("_");
+  const names = Array.from({ length: 26 }, (_, i) => `${words("class")}_${i}`);
+  const cells = [words("a name"), "-0.96385423073217401", words("averyverylongword"), "long ".repeat(400), "8.6568123456789e-4", "x".repeat(3000)];
+  const values = Array.from({ length: 12 }, (_, i) => [`${words("column")}${i}`, cells[i % cells.length]]);
+  const mistakes = Array.from({ length: 24 }, (_, i) => ({ row: i, truth: names[i], predicted: names[i + 1], confidence: 0.9 - i / 100, picture: null, values }));
+  const test = classification({ names, rows: 300, signal: 4, seed: 52, mistakes });
+  const importance = { ...importances("accuracy", true, 20, 1), of: 20 };
+  importance.columns.forEach((column, i) => { column.name = `${words("column")}${i}`; });
+  return report("a table of long names", [
+    run({
+      name: "long",
+      history: history({ epochs: 10, seed: 53, loss: "cross-entropy (nats)", from: 3, to: 0.4, scoreFrom: 0.04, scoreTo: 0.9 }),
+      evaluations: [{ ...test, importance }],
+      first_layer: { kind: "columns", names: importance.columns.map((column) => column.name), strength: Array(20).fill(0.5), of: 20 },
+    }),
+  ]);
+}
+
 function hostile() {
   const attack = "</script><img src=x onerror=alert(1)>";
   const long = `${attack}${"averyveryverylongname".repeat(12)}`;
@@ -518,6 +563,9 @@ export function reports() {
     halving: report("flats: 40 trials, accuracy 92.0 %", [], null, search({ trials: 40, is_share: true, folds: 5, epochs: [4, 13, 40] })),
     random: report("flats: 6 trials, RMSE 24,120", [], null, search({ trials: 6, is_share: false, folds: 1, epochs: [40], scale: 3e5 })),
     comparison: comparison(),
+    mixed: mixed(),
+    labels: labels(),
+    "long-table": longTable(),
     empty: report("empty: nothing measured", [run({ name: "empty" })]),
     "one-epoch": report("one epoch", [run({ name: "one", history: { loss: "cross-entropy (nats)", score: "accuracy", is_share: true, members: 1, kept_epoch: null, epochs: [{ epoch: 0, seconds: 1, loss: [0.61, 0.7, null], score: [0.8, null, 0.77] }] } })]),
     hostile: hostile(),

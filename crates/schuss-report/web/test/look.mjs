@@ -60,6 +60,7 @@ async function look(browser, file, view, shot) {
   if (seconds > MOST_SECONDS) faults.push(`slow: ${seconds.toFixed(2)} s until it is drawn`);
   if (isPrint) await page.emulateMedia({ media: "print" });
   await page.evaluate(frames);
+  for (const check of [checks.tall, checks.folded]) faults.push(...(await page.evaluate(check)));
   if (shot) {
     await page.screenshot({ path: `${shot}.png`, fullPage: true });
     if (isPrint) {

@@ -18,6 +18,11 @@ check("number", numbers.number, [
   [[0], "0"], [[0.0612], "0.0612"], [[0.061234], "0.06123"], [[1.5], "1.5"], [[153597.2], "153,597"], [[9999.6], "10,000"], [[0.99996], "1"], [[-2.345678], "−2.346"],
   [[0.00001234], "1.23 × 10⁻⁵"], [[-3e12], "−3 × 10¹²"], [[1e-6], "10⁻⁶"], [[null], "–"], [[NaN], "–"], [[Infinity], "–"], [[100], "100"], [[1234.5678], "1,235"], [[-0.00004], "−4 × 10⁻⁵"],
 ]);
+check("number", numbers.number, [[[1, 2, true], "1.0"], [[29.6, 3, true], "29.6"], [[1e-6, 3, true], "1.0 × 10⁻⁶"], [[0, 3, true], "0"]]);
+check("brief", numbers.brief, [
+  [["-0.96385423073217401"], "−0.963854"], [["8.6568123456789e-4"], "0.000865681"], [["8.6568e-4"], "8.6568e-4"], [["1.5"], "1.5"], [["0.0000001"], "0.0000001"], [["123456.789"], "123,457"],
+  [["12345678901234567"], "12345678901234567"], [["1.2.3456789"], "1.2.3456789"], [["1.23456789e999"], "1.23456789e999"], [["2026-11-25"], "2026-11-25"], [["missing"], "missing"], [[""], ""],
+]);
 check("count", numbers.count, [[[0], "0"], [[999], "999"], [[1000], "1,000"], [[60000], "60,000"], [[1234567], "1,234,567"]]);
 check("percent", numbers.percent, [
   [[0.983], "98.3 %"], [[1], "100 %"], [[0], "0 %"], [[0.9998], "99.98 %"], [[0.99999999], "> 99.99 %"], [[0.0001], "< 0.1 %"], [[null], "–"], [[0.98264, 2], "98.26 %"], [[-0.05], "−5.0 %"], [[1.2], "120.0 %"],
@@ -25,14 +30,14 @@ check("percent", numbers.percent, [
 const share = (value, low, high) => ({ value, low, high, is_share: true, unit: "" });
 check("measured", numbers.measured, [
   [[share(0.98264, 0.98, 0.9851)], "98.26 %"], [[share(0.98264, 0.96, 0.992)], "98.3 %"], [[share(0.98264, null, null)], "98.3 %"],
-  [[{ value: 0.0612, low: null, high: null, is_share: false, unit: "nats" }], "0.0612 nats"], [[{ value: null, low: null, high: null, is_share: false, unit: "nats" }], "–"],
+  [[{ value: 0.0612, low: null, high: null, is_share: false, unit: "nats" }], "0.06120 nats"], [[{ value: null, low: null, high: null, is_share: false, unit: "nats" }], "–"],
 ]);
 check("interval", numbers.interval, [
-  [[share(0.98, 0.961, 0.992)], "96.1 to 99.2 %"], [[share(0.98, null, 0.992)], "null"], [[{ value: 1, low: -1.5, high: 2.25, is_share: false, unit: "m" }], "−1.5 to 2.25"],
+  [[{ value: 0.45, low: 0.396, high: 0.5, is_share: false, unit: "" }], "0.396 to 0.500"], [[share(0.98, 0.961, 0.992)], "96.1 to 99.2 %"], [[share(0.98, null, 0.992)], "null"], [[{ value: 1, low: -1.5, high: 2.25, is_share: false, unit: "m" }], "−1.50 to 2.25"],
 ]);
 const difference = (value, more = {}) => ({ key: "k", name: "n", is_share: true, value, low: value - 0.02, high: value + 0.02, is_noise: false, better: "higher", ...more });
 check("change", (each) => Object.values(numbers.change(each)).join("; "), [
-  [[difference(0.081)], "+8.1 points; +6.1 to +10.1"], [[difference(-0.01)], "−1.0 points; −3.0 to +1.0"], [[difference(0.5, { is_share: false, low: null })], "+0.5; "], [[difference(null)], "–; −2.0 to +2.0"],
+  [[difference(0.081)], "+8.1 points; +6.1 to +10.1"], [[difference(-0.01)], "−1.0 points; −3.0 to +1.0"], [[difference(0.5, { is_share: false, low: null })], "+0.500; "], [[difference(null)], "–; −2.0 to +2.0"],
 ]);
 check("verdict", (each) => numbers.verdict(each).text, [
   [[difference(0.1)], "better"], [[difference(-0.1)], "worse"], [[difference(-0.1, { better: "lower" })], "better"], [[difference(0.1, { is_noise: true })], "inside the noise"], [[difference(null)], "inside the noise"],

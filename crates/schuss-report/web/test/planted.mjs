@@ -11,6 +11,8 @@ export const faults = [
   { name: "the same, stopped by the policy", plant: (html) => html.replace("<noscript>", () => '<img alt="" src="http://127.0.0.1:9/x.png"><noscript>'), finds: /^console: .*Content Security Policy/ },
   { name: "a wide box", plant: body('<div style="width: 500px">wide</div>'), finds: /^overflow/, view: "390-light" },
   { name: "a wide box on paper", plant: style(".scroller table { width: 900px !important; }"), finds: /^overflow/, view: "print" },
+  { name: "a tall page", plant: style("section { min-height: 9000px; }"), finds: /^tall/ },
+  { name: "a run unfolded on paper", plant: body('<details open><summary>a</summary><div class="run">b</div></details>'), finds: /^unfolded/, view: "print" },
   { name: "text on text", plant: style("h2 { margin-bottom: -1.6rem !important; }"), finds: /^overlap/ },
   { name: "text cut off", plant: style(".card { overflow: hidden; } .card .figure { white-space: nowrap; width: 400px; }"), finds: /^cut off/, view: "390-light" },
   { name: "an empty chart", plant: script('addEventListener("load", () => setTimeout(() => { const c = document.querySelector(".chart canvas"); c.width = c.width; }, 60));'), finds: /^blank/ },

@@ -1,5 +1,5 @@
 /** Precision, recall, F1 and ROC AUC of each class. */
-import { bar, details, el, figure, table, type Child, type Level } from "../elements";
+import { bar, details, el, figure, shortened, table, type Child, type Level } from "../elements";
 import { count, number, percent } from "../numbers";
 import type { ClassRow, Evaluation, Maybe } from "../schema";
 
@@ -32,7 +32,7 @@ export function classes(evaluation: Evaluation, level: Level, key: string): HTML
 }
 
 function classTable(label: string, evaluation: Evaluation, rows: ClassRow[]): HTMLElement {
-  return table(label, columns(evaluation), rows.map((row): Child[] => [row.name, count(row.rows), share(row.precision), share(row.recall), share(row.f1), number(row.roc_auc)]));
+  return table(label, columns(evaluation), rows.map((row): Child[] => [shortened(row.name, 28), count(row.rows), share(row.precision), share(row.recall), share(row.f1), number(row.roc_auc, 4, true)]));
 }
 
 function share(value: Maybe): Child {

@@ -1,6 +1,6 @@
 /** Which classes are taken for which: a matrix, or of many classes the pairs that are mixed up most. */
 import { bar, el, figure, scroller, shortened, table, type Level } from "../elements";
-import { count, percent } from "../numbers";
+import { count, counted, percent } from "../numbers";
 import type { Evaluation } from "../schema";
 
 /** Classes of which a matrix can be read. */
@@ -23,7 +23,7 @@ export function confusion(evaluation: Evaluation, level: Level): HTMLElement | n
   const grid = el(
     "table",
     { class: `confusion ${size}${isTall ? " tall" : ""}` },
-    el("thead", {}, el("tr", { class: "over" }, el("td"), el("th", { scope: "colgroup", colspan: names.length }, "predicted")), el("tr", {}, el("th", { scope: "col" }, "truth"), ...head)),
+    el("thead", {}, el("tr", { class: "over" }, el("td"), el("th", { scope: "colgroup", colspan: names.length }, el("span", {}, "predicted"))), el("tr", {}, el("th", { scope: "col" }, "truth"), ...head)),
     el("tbody", {}, ...body),
   );
   const whole = figure(
@@ -54,7 +54,7 @@ function pairs(matrix: { names: string[]; counts: number[][] }, rows: number[], 
   return figure(
     level + 1,
     "Classes mixed up most",
-    `Of ${matrix.names.length} classes, the ${mixed.length} pairs with the most mistakes.`,
+    `Of ${matrix.names.length} classes, the ${counted(mixed.length, "pair")} with the most mistakes.`,
     table("Classes mixed up most", columns, mixed.map((pair) => [name(pair.truth), name(pair.predicted), count(pair.cell), el("span", { class: "barred" }, bar(pair.share), percent(pair.share))])),
   );
 }

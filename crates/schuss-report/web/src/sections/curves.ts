@@ -2,10 +2,9 @@
 import { figure, figures, section, type Level } from "../elements";
 import { isWide, lineChart, span, type Line } from "../charts";
 import { number, percent, tick } from "../numbers";
-import { capital, short } from "../names";
-import type { Epoch, History, Maybe, Run } from "../schema";
+import { capital, PARTS, short } from "../names";
+import type { History, Maybe, Run } from "../schema";
 
-export const PARTS = ["training", "validation", "test"] as const;
 const STYLES = [
   { colour: "--training", width: 1.75 },
   { colour: "--validation", width: 2, dash: [7, 4] },
@@ -46,9 +45,9 @@ export function place(epoch: number | null): string {
 }
 
 /** The axis of the epochs: whole numbers, the one before training by its name. */
-export function epochs(all: { epoch: number }[]): { label: string; is_whole: true; format: (value: number, step: number) => string } {
-  const starts = all[0]?.epoch === -1;
-  return { label: "epoch", is_whole: true, format: (value, step) => (value === -1 && starts ? "start" : tick(value, step)) };
+export function epochs(all: { epoch: number }[]) {
+  const format = (value: number, step: number) => (value === -1 ? "start" : tick(value, step));
+  return { label: "epoch", is_whole: true, format, ...(all[0] ? { first: all[0].epoch } : {}) };
 }
 
 /** Axis and way of writing of a loss or a score. */
@@ -65,7 +64,7 @@ export function scale(history: History, what: "loss" | "score", values: Maybe[])
   }
   return {
     y_side: { label: short(name, 36), is_log: isWide(values) },
-    write: (value: Maybe) => number(value) + (unit && value !== null ? `\u00a0${unit}` : ""),
+    write: (value: Maybe) => number(value, 4, true) + (unit && value !== null ? `\u00a0${unit}` : ""),
   };
 }
 
@@ -77,9 +76,4 @@ function caption(history: History, what: "loss" | "score", lines: Line[]): strin
   if (!held) return `It flattens out where more epochs would bring little.${steps}`;
   if (what === "score") return `The gap between training and ${held.name} is what does not carry over to new rows.`;
   return `Lines that fall together learn what holds in general; where ${held.name} turns up while training falls on, rows are learned by heart.${steps}`;
-}
-
-/** Values of one part over the epochs of a run. */
-export function valuesOf(epochs: Epoch[], what: "loss" | "score", part: number): Maybe[] {
-  return epochs.map((epoch) => epoch[what][part] ?? null);
 }

@@ -1,6 +1,6 @@
 /** The weights of the first layer: pictures of what each unit answers to, or which columns count. */
-import { bar, el, figure, section, type Level } from "../elements";
-import { count, number } from "../numbers";
+import { bar, el, figure, section, shortened, type Level } from "../elements";
+import { count, counted, number } from "../numbers";
 import { weights } from "../pictures";
 import type { FirstLayer, Run } from "../schema";
 
@@ -21,7 +21,7 @@ function units(layer: Extract<FirstLayer, { kind: "pictures" }>, level: Level): 
     channels === 1
       ? el("p", { class: "scale" }, el("span", {}, number(-largest, 3)), el("span", { class: "ramp", "aria-hidden": "true" }), el("span", {}, `+${number(largest, 3)}`), el("span", { class: "quiet" }, "weight; the middle is 0"))
       : el("p", { class: "scale" }, el("span", { class: "quiet" }, `grey is 0, full colour ±${number(largest, 3)}`));
-  const some = shown.length < layer.of ? `The first ${shown.length} of ${count(layer.of)} units` : `All ${shown.length} units`;
+  const some = shown.length < layer.of ? `The first ${shown.length} of ${count(layer.of)} units` : `All of ${counted(shown.length, "unit")}`;
   const caption = `${some}, all on one scale: a unit answers strongly to pictures that are bright where it is positive and dark where it is negative; one that looks like noise has learned little.`;
   return figure(level + 1, "Weights of its units", caption, scale, el("ul", { class: "units" }, ...shown));
 }
@@ -30,7 +30,7 @@ function columns(layer: Extract<FirstLayer, { kind: "columns" }>, level: Level):
   if (layer.names.length === 0) return null;
   const most = Math.max(...layer.strength, Number.MIN_VALUE);
   const rows = layer.names.map((name, index) =>
-    el("li", {}, el("span", { class: "name" }, name), bar((layer.strength[index] ?? 0) / most), el("span", { class: "value" }, number(layer.strength[index] ?? null, 3))),
+    el("li", {}, el("span", { class: "name" }, shortened(name, 40)), bar((layer.strength[index] ?? 0) / most), el("span", { class: "value" }, number(layer.strength[index] ?? null, 3, true))),
   );
   const some = layer.names.length < layer.of ? `The ${layer.names.length} strongest of ${count(layer.of)} columns` : "Every column, strongest first";
   const caption = `${some}: a long bar means that the network listens to the column, not which way it pulls.`;

@@ -1,7 +1,7 @@
 /** How much each column of a table matters: what the main metric loses when the column is shuffled. */
 import { span } from "../charts";
 import { el, figure, section, shortened, type Level } from "../elements";
-import { count, MISSING, number } from "../numbers";
+import { count, counted, MISSING, number } from "../numbers";
 import type { Evaluation, Importance, Maybe } from "../schema";
 
 export function importance(evaluation: Evaluation, level: Level): HTMLElement | null {
@@ -24,18 +24,19 @@ function bars(found: Importance, evaluation: Evaluation, level: Level): HTMLElem
       mean === null ? null : el("span", { class: "deviation", "--at": place(mean - spread), "--size": place(mean + spread) - place(mean - spread) }),
       el("span", { class: "from", "--at": place(0) }),
     );
-    return el("li", {}, el("span", { class: "name" }, shortened(column, 60)), track, el("span", { class: "value" }, written(mean, deviation, is_share)));
+    return el("li", {}, el("span", { class: "name" }, shortened(column, 40)), track, el("span", { class: "value" }, written(mean, deviation, is_share)));
   });
   const shown = columns.length < of ? `The ${columns.length} of ${count(of)} columns that matter most` : "All columns";
-  const seen = found.rows < evaluation.rows ? `${count(found.rows)} of the ${count(evaluation.rows)} ${evaluation.part} rows` : `the ${count(found.rows)} ${evaluation.part} rows`;
-  const caption = `${shown}: bars are how much the ${name} ${better === "higher" ? "falls" : "rises"}${is_share ? ", in points," : ""} on ${seen} when the values of a column are shuffled among them, the mean of ${repeats} times; the line is the standard deviation of one time. Columns that say the same share what they are worth.`;
+  const row = (rows: number) => counted(rows, `${evaluation.part} row`);
+  const seen = found.rows < evaluation.rows ? `${count(found.rows)} of the ${row(evaluation.rows)}` : `the ${row(found.rows)}`;
+  const caption = `${shown}: bars are how much the ${name} ${better === "higher" ? "falls" : "rises"}${is_share ? ", in points," : ""} on ${seen} when the values of a column are shuffled among them, the mean of ${counted(repeats, "time")}; the line is the standard deviation of one time. Columns that say the same share what they are worth.`;
   return figure(level + 1, "What is lost without each column", caption, el("ol", { class: "importances" }, ...rows));
 }
 
 /** 4.31 ± 0.42 */
 function written(mean: Maybe, deviation: Maybe, is_share: boolean): string {
   if (mean === null) return MISSING;
-  if (!is_share) return `${number(mean, 3)} ± ${number(deviation, 2)}`;
+  if (!is_share) return `${number(mean, 3, true)} ± ${number(deviation, 2, true)}`;
   const points = (share: Maybe) => (share === null ? MISSING : Math.abs(100 * share).toFixed(2));
   return `${mean < 0 && points(mean) !== "0.00" ? "−" : ""}${points(mean)} ± ${points(deviation)}`;
 }

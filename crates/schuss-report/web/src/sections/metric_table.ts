@@ -1,5 +1,6 @@
 /** Metrics side by side: of several runs, or of several parts of one. */
 import { el, shortened, table, type Child } from "../elements";
+import { short } from "../names";
 import { interval, measured } from "../numbers";
 import type { Metric } from "../schema";
 
@@ -7,8 +8,8 @@ import type { Metric } from "../schema";
 export function metricTable(label: string, names: string[], columns: Metric[][]): HTMLElement | null {
   const kinds = new Map(columns.flat().map((metric) => [metric.key, metric.name]));
   if (kinds.size === 0) return null;
-  const rows = [...kinds].map(([key, name]): Child[] => [name, ...columns.map((metrics) => cell(metrics.find((metric) => metric.key === key)))]);
-  const head = [{ name: "metric" }, ...names.map((name) => ({ name: shortened(name, 28).textContent ?? name, is_number: true }))];
+  const rows = [...kinds].map(([key, name]): Child[] => [shortened(name, 40), ...columns.map((metrics) => cell(metrics.find((metric) => metric.key === key)))]);
+  const head = [{ name: "metric" }, ...names.map((name) => ({ name: short(name, 28), is_number: true }))];
   return table(label, head, rows);
 }
 

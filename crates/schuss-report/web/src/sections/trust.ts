@@ -1,6 +1,7 @@
 /** How far probabilities can be trusted: calibration, ROC and precision-recall curves. */
 import { barChart, shapeChart } from "../charts";
 import { figure, figures, section, type Level } from "../elements";
+import { capital } from "../names";
 import { number, percent, tick } from "../numbers";
 import type { Curve, Evaluation } from "../schema";
 
@@ -20,6 +21,9 @@ function calibration(evaluation: Evaluation, level: Level): (HTMLElement | null)
   const bins = evaluation.calibration?.bins ?? [];
   const points = bins.flatMap((bin): [number, number][] => (bin.confidence !== null && bin.accuracy !== null && bin.rows > 0 ? [[bin.confidence, bin.accuracy]] : []));
   if (points.length === 0) return [];
+  // Of several labels, each one of a row is a decision.
+  const ofLabels = bins.reduce((sum, bin) => sum + bin.rows, 0) > evaluation.rows;
+  const counted = ofLabels ? "decisions" : "rows";
   const error = evaluation.calibration?.error ?? null;
   const shape = { name: "accuracy", colour: "--accent", points };
   const [chart] = shapeChart({
@@ -32,16 +36,17 @@ function calibration(evaluation: Evaluation, level: Level): (HTMLElement | null)
     span: "third",
   });
   const counts = barChart({
-    label: "Rows in each bin of confidence",
+    label: `${capital(counted)} in each bin of confidence`,
     histogram: { low: bins[0]?.low ?? 0, high: bins.at(-1)?.high ?? 1, counts: bins.map((bin) => bin.rows) },
     x_side: { label: "confidence (%)", format: hundredfold },
-    y_side: { label: "rows" },
+    y_side: { label: counted },
     colour: "--right",
     height: 120,
     span: "third",
   });
   const gap = error === null ? "" : ` On average, confidence and accuracy are ${percent(error)} apart.`;
-  return [figure(level + 1, "Calibration", `Points below the diagonal: more sure than right; above it: more right than sure.${gap}`, chart!, counts)];
+  const decisions = ofLabels ? " Whether a label is there is a decision; the bars count these, not rows." : "";
+  return [figure(level + 1, "Calibration", `Points below the diagonal: more sure than right; above it: more right than sure.${gap}${decisions}`, chart!, counts)];
 }
 
 function roc(evaluation: Evaluation, level: Level): HTMLElement | null {
@@ -83,7 +88,7 @@ function curves(all: Curve[] | null, level: Level, kind: Kind): HTMLElement | nu
       colour: one ? "--accent" : `--hue-${index + 1}`,
       width: one ? 2 : 1.5,
       points: curve.points,
-      note: number(curve.area),
+      note: number(curve.area, 4, true),
     })),
     diagonal: kind.diagonal,
     height: 300,

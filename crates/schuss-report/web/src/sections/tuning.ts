@@ -2,7 +2,7 @@
 import { isWide, key, shapeChart, span, type Shape } from "../charts";
 import { el, figure, figures, section, shortened, table, type Child, type Level } from "../elements";
 import { capital, short } from "../names";
-import { count, duration, MISSING, number, percent } from "../numbers";
+import { count, counted, duration, MISSING, number, percent } from "../numbers";
 import type { Maybe, Trial, Tuning } from "../schema";
 import { command } from "./repeat";
 
@@ -31,11 +31,11 @@ function kinds(found: Tuning): HTMLElement {
   return key([BEST, USUAL, OTHERS].filter((kind) => found.trials.some((trial) => style(found, trial) === kind)));
 }
 
-const written = (found: Tuning, value: Maybe): string => (found.is_share ? percent(value, 2) : number(value));
+const written = (found: Tuning, value: Maybe): string => (found.is_share ? percent(value, 2) : number(value, 4, true));
 
 function spread(found: Tuning, error: Maybe): string {
   if (error === null) return "";
-  return `± ${found.is_share ? (100 * error).toFixed(2) : number(error, 2)}`;
+  return `± ${found.is_share ? (100 * error).toFixed(2) : number(error, 2, true)}`;
 }
 
 function lead(found: Tuning): string {
@@ -64,7 +64,7 @@ function settings(found: Tuning, trial: Trial): HTMLElement {
 
 function compared(found: Tuning): string {
   const [first] = found.rungs;
-  return found.rungs.length > 1 ? `Of all trials after ${count(first ?? 0)} epochs, the first rung: a dot is a trial.` : "A dot is a trial.";
+  return found.rungs.length > 1 ? `Of all trials after ${counted(first ?? 0, "epoch")}, the first rung: a dot is a trial.` : "A dot is a trial.";
 }
 
 /** The measure of the first rung, where there is one. */
