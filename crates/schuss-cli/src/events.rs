@@ -7,9 +7,18 @@ use serde_json::{Value, json};
 
 /// A line of text on standard output: `println!` that does not panic.
 macro_rules! say {
-    ($($text:tt)*) => { $crate::events::write(format_args!("{}\n", format_args!($($text)*))) };
+    ($($text:tt)*) => { $crate::events::write(format_args!("{}\n", $crate::events::harmless(format!($($text)*)))) };
 }
 pub(crate) use say;
+
+/// Text whose names, which come from files, do nothing to a terminal.
+pub fn harmless(text: String) -> String {
+    let is_harmful = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    match text.contains(is_harmful) {
+        true => text.chars().map(|letter| if is_harmful(letter) { '\u{fffd}' } else { letter }).collect(),
+        false => text,
+    }
+}
 
 /// A number, null where it is not finite.
 pub fn number(x: f64) -> Value {

@@ -10,8 +10,8 @@ use schuss_data::{Data, Examples};
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::recipe::{
-    QUICK_EPOCHS, Recipe, default_hidden, default_init, default_last, default_loss, default_scale, epochs_between,
-    epochs_of_member,
+    Recipe, default_hidden, default_init, default_last, default_loss, default_scale, epochs_between, epochs_of_member,
+    quick_epochs,
 };
 use crate::tables::Preset;
 use crate::values::Hidden;
@@ -133,7 +133,7 @@ impl Plan {
         if !is_timed && options.steps.is_none() {
             let steps = rows.div_ceil(options.batch_size.unwrap_or(settings.batch_size));
             options.epochs.get_or_insert(match preset.as_str() {
-                "small" => QUICK_EPOCHS,
+                "small" => quick_epochs(steps),
                 _ if members == 1 && options.ensemble.unwrap_or(1) == 1 => settings.epochs,
                 _ => epochs_of_member(steps, real_mlp.task),
             });
@@ -146,10 +146,10 @@ impl Plan {
             _ => Evaluate::AtEnd.to_string(),
         });
         self.reasons.push(format!(
-            "preset {preset}: {}{}, {} epochs",
+            "preset {preset}: {}{}{}",
             if preset == "small" { "RealMLP-TD-S" } else { "RealMLP-TD" },
             if members > 1 { format!(", {members} networks chosen by a part of the rows each") } else { String::new() },
-            options.epochs.unwrap_or_default()
+            options.epochs.map_or_else(String::new, |epochs| format!(", {epochs} epochs")),
         ));
         Ok(())
     }

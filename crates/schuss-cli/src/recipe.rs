@@ -80,9 +80,12 @@ pub fn default_scale(features: Features) -> (String, String) {
     }
 }
 
-/// Epochs of a quick look: with the paper's 256, such a network is no better on the tables that were tried, and five times as
-/// long in the making.
-pub const QUICK_EPOCHS: usize = 40;
+/// Epochs of a quick look, of so many steps: with the paper's 256, such a network is no better on the tables that were tried,
+/// and many times as long in the making.
+pub fn quick_epochs(steps: usize) -> usize {
+    const ENOUGH_STEPS: usize = 1400;
+    (ENOUGH_STEPS / steps).clamp(10, 40)
+}
 
 /// Epochs from one measurement of a table's network to the next: enough points for a curve, which take a few hundredths of
 /// the time of the steps.
@@ -94,8 +97,8 @@ pub fn epochs_between(epochs: usize) -> NonZeroUsize {
 
 /// Epochs of each network of an ensemble, of so many steps: fewer than those of a network alone, since what one learns too
 /// much or too little the others make up for, but enough steps to learn. Numbers take longer than classes; a small table has
-/// less to learn, and is sooner learnt by heart.
+/// less to learn, and is sooner learnt by heart; a large one is not worth the wait for the last percent.
 pub fn epochs_of_member(steps: usize, task: Task) -> usize {
-    let enough_steps = if task == Task::Regression { 1800 } else { 1200 };
-    (enough_steps / steps).min(15 * steps).clamp(40, 160)
+    let (enough_steps, least) = if task == Task::Regression { (1800, 15) } else { (1200, 25) };
+    (enough_steps / steps).min((15 * steps).max(40)).clamp(least, 160)
 }

@@ -187,6 +187,22 @@ fn column_names(data: &Data) -> Vec<String> {
     data.schema.as_ref().map_or(Vec::new(), schuss::Schema::input_names)
 }
 
+/// What may give the target away: the name of a column, and its inputs, all of a category's at once.
+fn sources(data: &Data, inputs: usize) -> Vec<(String, Vec<usize>)> {
+    let Some(schema) = &data.schema else {
+        return (0..inputs).map(|input| (format!("{input} (counted from 0)"), vec![input])).collect();
+    };
+    let of_column = |place: usize| {
+        let (column, inputs) = (&schema.columns[place], schema.inputs_of(place));
+        let groups = match column.category_names() {
+            Some(_) => vec![inputs],
+            None => inputs.into_iter().map(|input| vec![input]).collect(),
+        };
+        groups.into_iter().map(|inputs| (format!("{:?}", column.name), inputs))
+    };
+    (0..schema.columns.len()).flat_map(of_column).collect()
+}
+
 /// What makes the figures of `judged`, each of them such a row of the data, doubtful.
 pub fn doubts<T: Real>(row: &str, judged: Dataset, model: &Model<T>) -> Vec<String> {
     /// Of fewer rows, most metrics have no interval.
@@ -248,14 +264,19 @@ pub fn leak_warnings(data: &Data, others: &[(String, Dataset)]) -> Result<Vec<St
             ));
         }
     }
-    let names = column_names(data);
-    for telltale in leaks::telltale_columns(train).into_iter().take(5) {
+    let (names, inputs): (Vec<_>, Vec<_>) = sources(data, train.features().columns()).into_iter().unzip();
+    let mut named: Vec<&str> = Vec::new();
+    for telltale in leaks::telltale_columns(train, &inputs) {
+        // A column may say it twice: by its value, and by being missing.
+        let name = names[telltale.column].as_str();
+        if named.contains(&name) || named.len() == 5 {
+            continue;
+        }
+        named.push(name);
         let what = match train.targets() {
             Targets::Classes { .. } => format!("the right class in {:.2} % of the rows", 100.0 * telltale.share),
             Targets::Values(_) => format!("the target (R² {:.5})", telltale.share),
         };
-        let unnamed = || format!("{} (counted from 0)", telltale.column);
-        let name = names.get(telltale.column).map_or_else(unnamed, |name| format!("{name:?}"));
         warnings.push(format!(
             "Column {name} alone gives {what}: is it known when a prediction is needed, or does it come from \
              the target?"

@@ -331,14 +331,15 @@ impl<'a> Reporter<'a> {
 fn say_findings(findings: &Findings) {
     let seen = if findings.part == "training" { "learned from" } else { "not learned from" };
     say!("{}, {seen}:", counted(findings.evaluation.rows(), &findings.row));
-    for measure in findings.measures.iter().filter(|measure| MEASURES.contains(&measure.key)) {
-        say!("  {:<18} {}", measure.name, amount(measure));
-    }
+    let shown = findings.measures.iter().filter(|measure| MEASURES.contains(&measure.key));
+    let mut lines: Vec<_> = shown.map(|measure| (measure.name.to_string(), amount(measure))).collect();
     for baseline in &findings.run.baselines {
-        let value = baseline.metrics.first().and_then(|metric| metric.value).zip(findings.measures.first());
-        let value = value.map_or("not defined".into(), |(value, main)| plain(value, main));
-        say!("  {:<18} {value}", baseline.name);
+        let (Some(metric), Some(main)) = (baseline.metrics.first(), findings.measures.first()) else { continue };
+        let value = metric.value.map_or("not defined".into(), |value| plain(value, main));
+        lines.push((format!("{} of the {}", main.name, baseline.name), value));
     }
+    let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    lines.iter().for_each(|(name, value)| say!("  {name:<width$}  {value}"));
     findings.run.warnings.iter().for_each(|warning| say!("warning: {warning}"));
 }
 

@@ -240,10 +240,10 @@ pub fn schema_of<'f>(file: &'f ModelFile, name: &dyn std::fmt::Display) -> Resul
 /// The rows of a table as features of a model; what it does not know of them is said.
 pub fn features_for(file: &ModelFile, name: &str) -> Result<FeatureValues> {
     let schema = schema_of(file, &name)?;
-    let (path, options) = (Path::new(name), TableOptions::default());
+    let path = Path::new(name);
     let (features, unknown) = match file.precision {
-        Precision::F32 => features_of::<f32>(path, &options, schema)?,
-        Precision::F64 => features_of::<f64>(path, &options, schema)?,
+        Precision::F32 => features_of::<f32>(path, schema)?,
+        Precision::F64 => features_of::<f64>(path, schema)?,
     };
     unknown.iter().for_each(|unknown| eprintln!("note: {unknown}"));
     Ok(features)
@@ -255,7 +255,7 @@ pub fn data_for(file: &ModelFile, name: &str) -> Result<Data> {
     let model = file.model::<f64>();
     let class_names = (model.task != Task::Regression).then(|| model.class_names.clone());
     let target = Target { name: schema.target.clone(), class_names };
-    let set = TableSet::for_model(Path::new(name), &TableOptions::default(), schema, &target)?;
+    let set = TableSet::for_model(Path::new(name), schema, &target)?;
     set.notes.iter().for_each(|note| eprintln!("note: {note}"));
     encoded(&set, schema, file.precision == Precision::F64)
 }

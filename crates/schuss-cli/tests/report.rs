@@ -323,10 +323,8 @@ fn few_rows_and_a_single_class_are_said() {
     let arrays: Vec<_> = parts.iter().flatten().map(|(name, array)| (name.as_str(), array.clone())).collect();
     room.write("one.npz", npz(&arrays));
     let text = room.schuss("train one.npz --hidden 4 --epochs 2 --out run").ok().stdout;
-    assert!(
-        text.contains("1 test row, not learned from:") && text.contains("R²                 not defined"),
-        "{text}"
-    );
+    let is_undefined = text.lines().any(|line| line.split_whitespace().eq(["R²", "not", "defined"]));
+    assert!(text.contains("1 test row, not learned from:") && is_undefined, "{text}");
     let evaluated = room.schuss("evaluate run one.npz --json").ok().json();
     assert_eq!((&evaluated["metrics"]["r2"], &evaluated["intervals"]), (&Value::Null, &json!({})), "{evaluated}");
     let report = data_of(&String::from_utf8(room.read("run/report.html")).unwrap());

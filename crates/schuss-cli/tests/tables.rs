@@ -150,7 +150,7 @@ fn bits_of_tables_do_not_depend_on_threads() {
     assert_eq!(again["weights_sha256"], expected);
 }
 
-/// Rows are held out by group and by time as the flags say.
+/// Rows are held out by group and by time as the flags say, and judged by again when the run's own data are evaluated.
 #[test]
 fn groups_and_times_are_kept_apart() {
     let room = Room::new();
@@ -164,8 +164,51 @@ fn groups_and_times_are_kept_apart() {
     for (more, test_rows) in [("--group group", 40), ("--split-by-time day", 45), ("", 60)] {
         let out = room.schuss(&format!("train t.csv --target y {more} --valid 0 --out run {TRAIN}")).ok();
         assert_eq!(out.events()[0]["rows_test"], test_rows, "{more}");
+        for split in ["", "--split test"] {
+            let found = room.schuss(&format!("evaluate run t.csv {split} --no-baselines --json")).ok().json();
+            assert_eq!(found["rows"], test_rows, "{more} {split}");
+            assert_eq!(found["metrics"]["rmse"], out.done()["rmse_test"], "{more} {split}");
+        }
+        let predicted = room.schuss("predict run t.csv --split test").ok().stdout;
+        assert_eq!(predicted.lines().count(), 1 + test_rows, "{more}");
+        for (split, rows) in [("train", 300 - test_rows), ("all", 300)] {
+            let found = room.schuss(&format!("evaluate run t.csv --split {split} --no-baselines --json")).ok().json();
+            assert_eq!(found["rows"], rows, "{more} {split}");
+        }
         std::fs::remove_dir_all(room.path("run")).unwrap();
     }
+    // Of what was tested on another file, nothing was held out.
+    room.schuss(&format!("train t.csv --target y --test t.csv --valid 0 --out run {TRAIN}")).ok();
+    let refused = room.schuss("evaluate run t.csv --split test");
+    assert!(refused.code == Some(2) && refused.stderr.contains("no row of t.csv was held out"), "{}", refused.stderr);
+}
+
+/// What a row counts, and what stands for nothing, is known to the model.
+#[test]
+fn weights_and_missing_values_are_those_of_training() {
+    let room = Room::new();
+    let mut text = "x,c,w,y\n".to_string();
+    for i in 0..300 {
+        let x = if i % 7 == 0 { "-999".into() } else { (i % 23).to_string() };
+        let c = if i % 5 == 0 { "unknown".into() } else { (i % 3).to_string() };
+        writeln!(text, "{x},{c},{},{}", 1 + i % 4, i % 23 + i % 3).unwrap();
+    }
+    room.write("t.csv", &text);
+    let more = "--target y --task regression --weight w --missing=-999,unknown --valid 0";
+    let done = room.schuss(&format!("train t.csv {more} --out run {TRAIN}")).ok().done();
+    let found = room.schuss("evaluate run t.csv --no-baselines --json").ok().json();
+    assert_eq!(found["metrics"]["rmse"], done["rmse_test"]);
+    // In another file, too.
+    room.write("other.csv", &text);
+    let all = room.schuss("evaluate run other.csv --no-baselines --json").ok().json();
+    let same = room.schuss("evaluate run t.csv --split all --no-baselines --json").ok().json();
+    assert_eq!(all["metrics"], same["metrics"]);
+    let said = room.schuss("inspect run").ok().stdout;
+    assert!(said.contains("-999, unknown") && said.contains("weight          w"), "{said}");
+    room.write("without.csv", text.replacen(",w,", ",v,", 1));
+    let refused = room.schuss("evaluate run without.csv");
+    assert!(refused.code == Some(1) && refused.stderr.contains("\"w\""), "{}", refused.stderr);
+    room.schuss("predict run without.csv").ok();
 }
 
 /// What is wrong with a table, or with what is asked of it, is said by name, with a way out.

@@ -186,6 +186,9 @@ impl<T: Real> Subject<'_, '_, T> {
     /// The columns whose values are shown of a row, and which these are, if not all.
     fn shown_columns(&self) -> (Vec<usize>, String) {
         let columns = self.table.map_or(self.dataset.features().columns(), |table| table.names.len());
+        if self.table.is_none() && picture(self.dataset, 0, &self.model.example_shape).is_some() {
+            return (Vec::new(), String::new());
+        }
         let some = |which: &str| format!("Of {columns} columns, the {which}.");
         if columns <= MOST_VALUES {
             return ((0..columns).collect(), String::new());

@@ -78,13 +78,14 @@ fn mix(hash: u64, word: u64) -> u64 {
 /// A column that alone says what the target is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Telltale {
-    /// The column, counted from 0.
+    /// The place of the column among those looked at.
     pub column: usize,
     /// How well it says so on rows that the rule was not made from: the share of them that are right, of numbers R².
     pub share: f64,
 }
 
-/// The columns from which the target can be told alone, as if it had been copied there.
+/// The columns from which the target can be told alone, as if it had been copied there. Each is one or more of the features:
+/// of several, such as the columns of 0 and 1 of a category, rows are the same where all are.
 ///
 /// A rule is made from one half of the rows and judged on the other. Classes: that of the nearest value (the most frequent
 /// one, where a value has several); it is right for 99.9 % of the rows and wrong ten times less often than the most
@@ -92,7 +93,7 @@ pub struct Telltale {
 /// least squares; R² is 0.9999 or more. Of several targets, the first 16 are looked at; data of fewer than 50 rows tell nothing.
 ///
 /// At most some thousand rows are looked at, drawn once and for all; most columns are let off after a hundred.
-pub fn telltale_columns(train: Dataset) -> Vec<Telltale> {
+pub fn telltale_columns(train: Dataset, columns: &[Vec<usize>]) -> Vec<Telltale> {
     const LEAST_ROWS: usize = 50;
     if train.rows() < LEAST_ROWS {
         return Vec::new();
@@ -102,13 +103,13 @@ pub fn telltale_columns(train: Dataset) -> Vec<Telltale> {
     match train.targets() {
         Targets::Classes { labels, classes } => {
             let label = |row: u32| labels[row as usize];
-            find(train.features(), &rows, classes, &|pairs| judge_classes(pairs, classes), &label)
+            find(train.features(), columns, &rows, classes, &|pairs| judge_classes(pairs, classes), &label)
         }
         Targets::Values(values) => {
             let mut found: Vec<Telltale> = Vec::new();
             for target in values.columns().into_iter().take(16) {
                 let value = |row: u32| target[row as usize];
-                for telltale in find(train.features(), &rows, 2, &judge_numbers, &value) {
+                for telltale in find(train.features(), columns, &rows, 2, &judge_numbers, &value) {
                     match found.iter_mut().find(|of_other| of_other.column == telltale.column) {
                         Some(of_other) => of_other.share = of_other.share.max(telltale.share),
                         None => found.push(telltale),
@@ -135,6 +136,7 @@ type Halves<Y> = [Vec<(f64, Y)>; 2];
 /// The columns that stay suspect in samples of `rows` that grow until the last is large enough to tell.
 fn find<Y: Copy>(
     features: Features,
+    columns: &[Vec<usize>],
     rows: &[u32],
     classes: usize,
     judge: &dyn Fn(Halves<Y>) -> Verdict,
@@ -143,7 +145,7 @@ fn find<Y: Copy>(
     // Every class is to be there a few times even in the first sample.
     let first = (16 * classes).max(256);
     let last = (64 * classes).max(8192).min(rows.len());
-    let verdict = |column: usize| {
+    let verdict = |column: &[usize]| {
         let mut size = first.min(last);
         loop {
             let values = with_view!(features, view => values_of(view, column, &rows[..size]));
@@ -156,15 +158,24 @@ fn find<Y: Copy>(
             size = (4 * size).min(last);
         }
     };
-    let verdicts = (0..features.columns()).map(|column| (column, verdict(column)));
+    let verdicts = columns.iter().map(|column| verdict(column)).enumerate();
     let telltales = verdicts.filter(|(_, verdict)| verdict.is_telltale);
     telltales.map(|(column, Verdict { share, .. })| Telltale { column, share }).collect()
 }
 
-/// A column's values in these rows, -0 taken as 0.
-fn values_of<X: Value>(view: ArrayView2<X>, column: usize, rows: &[u32]) -> Vec<f64> {
-    let column = view.column(column);
-    rows.iter().map(|&row| column[row as usize].into() + 0.0).collect()
+/// A column's values in these rows, -0 taken as 0; of several features, a number for each different row of them.
+fn values_of<X: Value>(view: ArrayView2<X>, column: &[usize], rows: &[u32]) -> Vec<f64> {
+    let value = |row: u32, feature: usize| view[(row as usize, feature)].into() + 0.0;
+    if let [feature] = column {
+        return rows.iter().map(|&row| value(row, *feature)).collect();
+    }
+    let mut numbers: HashMap<Vec<u64>, usize> = HashMap::new();
+    let mut number = |row: u32| {
+        let values = column.iter().map(|&feature| value(row, feature).to_bits()).collect();
+        let next = numbers.len();
+        *numbers.entry(values).or_insert(next) as f64
+    };
+    rows.iter().map(|&row| number(row)).collect()
 }
 
 fn judge_classes([mut fitted, judged]: Halves<u32>, classes: usize) -> Verdict {

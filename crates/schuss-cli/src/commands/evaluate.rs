@@ -19,6 +19,7 @@ use crate::failure::{Failure, Result};
 use crate::importance;
 use crate::importance::Effort;
 use crate::options::Options;
+use crate::packs;
 use crate::plan::Plan;
 use crate::progress;
 use crate::report::{amount, counted, doubts, leak_warnings, plain};
@@ -48,11 +49,11 @@ pub struct Arguments {
 pub struct Subject {
     /// A model file, or a run folder
     pub model: PathBuf,
-    /// digits, mnist, fashion-mnist, a table (all its rows), a packed file, an NPZ file, a folder of IDX files, or a folder
+    /// digits, mnist, fashion-mnist, a table, a packed file, an NPZ file, a folder of IDX files, or a folder
     /// with a folder of pictures a class
     data: String,
-    /// Which rows [default: the data's test part; all rows where it has none]
-    #[arg(long, value_parser = ["test", "train"])]
+    /// Which rows [default: the data's test part; of the data that the model learned from, those held out; else all rows]
+    #[arg(long, value_parser = ["test", "train", "all"])]
     split: Option<String>,
     /// Where named data sets are looked for [default: $SCHUSS_DATA, ./data, the repository's data, the cache]
     #[arg(long, value_name = "FOLDER")]
@@ -73,17 +74,68 @@ impl Subject {
             let features = tables::features_for(&file, &self.data)?;
             return Ok((file, features, None));
         }
-        let data = open_data_for(&file, &self.data, self.data_dir.clone(), self.skip_bad)?;
-        let (part, data) = self.part(data)?;
+        let (part, data) = match self.split {
+            None => self.part(self.open_data(&file)?)?,
+            Some(_) => self.open(&file)?,
+        };
         let examples = if part == Part::Test { data.test } else { None };
         let Examples { features, stream, .. } = examples.unwrap_or(data.train);
         Ok((file, features, stream))
     }
 
-    fn open_data(&self) -> Result<(ModelFile, Data)> {
-        let file = read_model(&self.model)?;
-        let data = open_data_for(&file, &self.data, self.data_dir.clone(), self.skip_bad)?;
-        Ok((file, data))
+    fn open_data(&self, file: &ModelFile) -> Result<Data> {
+        open_data_for(file, &self.data, self.data_dir.clone(), self.skip_bad)
+    }
+
+    /// The rows to judge by. Of the data that the model learned from, those that were held out then, if any were.
+    fn open(&self, file: &ModelFile) -> Result<(Part, Data)> {
+        let data = match self.data_of_its_run(file)? {
+            Some(data) => data,
+            None => self.open_data(file)?,
+        };
+        let (part, data) = self.part(data)?;
+        if let (None, Part::Test, true, Some(test)) = (&self.split, part, data.test_is_split, &data.test) {
+            eprintln!(
+                "note: the model learned from {}: these are the {} that were held out; --split all has all",
+                data.name,
+                counted(test.total_rows(), "row")
+            );
+        }
+        Ok((part, data))
+    }
+
+    /// The data of the run that made the model, in its parts, if it is these data that rows were held out of.
+    fn data_of_its_run(&self, file: &ModelFile) -> Result<Option<Data>> {
+        let is_elsewhere = self.data_dir.is_some() || packs::is_name_of_pack(&self.data);
+        let Some(folder) = folder_of(&self.model).filter(|_| !is_elsewhere && self.split.as_deref() != Some("all"))
+        else {
+            return Ok(None);
+        };
+        let Ok(config) = RunFolder::config_of(folder) else { return Ok(None) };
+        let place = |name: &str| std::fs::canonicalize(name).ok();
+        let is_same = |name: &String| *name == self.data || place(name).is_some_and(|it| place(&self.data) == Some(it));
+        if !config.data.as_ref().is_some_and(is_same) {
+            return Ok(None);
+        }
+        match (&config.test, self.split.as_deref()) {
+            (Some(test), Some("test")) => {
+                return Err(Failure::Usage(format!(
+                    "--split test: {} was tested on {test}, and no row of {} was held out; evaluate it on that file, or leave \
+                     --split out",
+                    folder.display(),
+                    self.data
+                )));
+            }
+            (Some(_), None) => return Ok(None),
+            _ => {}
+        }
+        match data_of_config(config, file) {
+            Ok(data) => Ok(Some(data)),
+            Err(failure) => {
+                eprintln!("note: which rows {} held out cannot be told: {failure}", folder.display());
+                Ok(None)
+            }
+        }
     }
 
     /// The rows that are asked for: by default the data's own test part, all rows where there is none.
@@ -91,6 +143,11 @@ impl Subject {
         match self.split.as_deref() {
             None if data.test.is_none() => Ok((Part::All, data)),
             None => Ok((Part::Test, data)),
+            Some("all") if data.test.is_none() => Ok((Part::All, data)),
+            Some("all") => Err(Failure::Failed(format!(
+                "--split all: {} has a test part of its own; --split test or --split train",
+                data.name
+            ))),
             Some(split) if data.train.stream.is_some() && data.test.is_none() => Err(Failure::Failed(format!(
                 "--split {split}: {} was packed without test rows; leave --split out",
                 data.name
@@ -119,8 +176,8 @@ enum Part {
 pub fn run(arguments: Arguments) -> Result<()> {
     // What they train with is looked at before any work.
     let retraining = arguments.seeds.map(|count| Retraining::new(&arguments.subject.model, count)).transpose()?;
-    let (file, data) = arguments.subject.open_data()?;
-    let (part, data) = arguments.subject.part(data)?;
+    let file = read_model(&arguments.subject.model)?;
+    let (part, data) = arguments.subject.open(&file)?;
     // A table is one to judge by, mostly; whether it was learnt from is not known.
     if part == Part::All && data.schema.is_none() {
         eprintln!(
@@ -215,20 +272,15 @@ fn findings<T: Real>(
     Ok(findings)
 }
 
+/// The folder that a model lies in, or that stands for it.
+fn folder_of(model: &Path) -> Option<&Path> {
+    if model.is_dir() { Some(model) } else { model.parent() }
+}
+
 /// What the run of a model learned from, if its folder says so; what comes of it is compared with the model.
 fn data_of_run(model: &Path, file: &ModelFile) -> Option<Data> {
-    let folder = if model.is_dir() { model } else { model.parent()? };
-    let open = || {
-        let (_, data) = prepare(RunFolder::config_of(folder)?)?;
-        let columns = |schema: &Option<schuss::Schema>| schema.as_ref().map(|schema| schema.columns.clone());
-        let is_same = columns(&data.schema) == columns(&file.schema().cloned())
-            && data.train.features.view().columns() == file.model::<f64>().network.inputs();
-        match is_same {
-            true => Ok(data),
-            false => Err(Failure::Failed("its data are no longer those that the model was trained on".into())),
-        }
-    };
-    match open() {
+    let folder = folder_of(model)?;
+    match RunFolder::config_of(folder).and_then(|config| data_of_config(config, file)) {
         Ok(data) => Some(data),
         Err(_) if !folder.join("config.toml").is_file() => {
             eprintln!(
@@ -240,6 +292,17 @@ fn data_of_run(model: &Path, file: &ModelFile) -> Option<Data> {
             eprintln!("note: no baselines, which learn from the training rows of {}: {failure}", folder.display());
             None
         }
+    }
+}
+
+fn data_of_config(config: Options, file: &ModelFile) -> Result<Data> {
+    let (_, data) = prepare(config)?;
+    let columns = |schema: &Option<schuss::Schema>| schema.as_ref().map(|schema| schema.columns.clone());
+    let is_same = columns(&data.schema) == columns(&file.schema().cloned())
+        && data.train.features.view().columns() == file.model::<f64>().network.inputs();
+    match is_same {
+        true => Ok(data),
+        false => Err(Failure::Failed("its data are no longer those that the model was trained on".into())),
     }
 }
 

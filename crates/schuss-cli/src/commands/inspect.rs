@@ -112,6 +112,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
 fn say_schema(schema: &Schema) {
     say!("target          {}", schema.target);
     say!("trained on      {}", schema.fingerprint);
+    schema.weight.iter().for_each(|weight| say!("weight          {weight}"));
+    if !schema.missing.is_empty() {
+        say!("missing         {}", schema.missing.join(", "));
+    }
     say!("column          becomes");
     for column in &schema.columns {
         let categories = |names: &[String]| {

@@ -273,7 +273,12 @@ impl TableSet {
     /// [`TableSet::fit`] of columns that may differ in length: what the training rows have in each.
     pub(crate) fn fit_to(&mut self, columns: &[&Column], encoder: &Encoder) -> Result<Schema> {
         let views = columns.iter().map(|column| (column.name.as_str(), column.values.view()));
-        let mut schema = Schema { target: self.target.name.clone(), ..Schema::fit(views, encoder) };
+        let mut schema = Schema {
+            target: self.target.name.clone(),
+            weight: self.weight.clone(),
+            missing: self.options.missing.clone(),
+            ..Schema::fit(views, encoder)
+        };
         let has = |name: &str| schema.columns.iter().any(|column| column.name == name);
         let is_empty = |column: &&&Column| (0..column.values.rows()).all(|row| column.values.is_missing(row));
         let left_out = |is_kind: &dyn Fn(&&&Column) -> bool| {
@@ -332,11 +337,12 @@ impl TableSet {
         })
     }
 
-    /// The rows of a file, to judge a model by that has this schema and target.
+    /// The rows of a file, to judge a model by that has this schema and target; each counts as much as in training.
     ///
     /// # Errors
     /// As for [`read_table`] and [`conform`]; a class that the model does not know; no target.
-    pub fn for_model(path: &Path, options: &TableOptions, schema: &Schema, target: &Target) -> Result<Self> {
+    pub fn for_model(path: &Path, schema: &Schema, target: &Target) -> Result<Self> {
+        let options = reading(schema);
         let mut columns = column_schemas(schema);
         // Classes that are numbers may be written in more than one way.
         let are_numbers = |names: &Vec<String>| names.iter().all(|name| name.parse::<f64>().is_ok());
@@ -345,13 +351,16 @@ impl TableSet {
             _ => ColumnKind::Number,
         };
         columns.push(ColumnSchema { name: target.name.clone(), kind });
-        let (table, unknown) = read_as(path, &columns, options)?;
+        columns.extend(schema.weight.iter().map(|name| ColumnSchema { name: name.clone(), kind: ColumnKind::Number }));
+        let (table, unknown) = read_as(path, &columns, &options)?;
         if let Some(unknown) = unknown.iter().find(|unknown| unknown.column == target.name) {
             return Err(unknown_classes(path, target, &unknown.names));
         }
         let mut notes = unknown.iter().map(Unknown::to_string).collect();
         let table = with_target(table, &target.name, &mut notes)?;
-        Ok(Self::of(path, options, target.clone(), table, notes))
+        let set = Self { weight: schema.weight.clone(), ..Self::of(path, &options, target.clone(), table, notes) };
+        set.weights(&set.train)?;
+        Ok(set)
     }
 
     /// A set of one table, all of whose rows count the same.
@@ -463,15 +472,11 @@ impl SplitBy {
 ///
 /// # Errors
 /// As for [`read_table`] and [`conform`].
-pub fn features_of<T: Real>(
-    path: &Path,
-    options: &TableOptions,
-    schema: &Schema,
-) -> Result<(FeatureValues, Vec<Unknown>)>
+pub fn features_of<T: Real>(path: &Path, schema: &Schema) -> Result<(FeatureValues, Vec<Unknown>)>
 where
     FeatureValues: From<Array2<T>>,
 {
-    let (table, unknown) = read_as(path, &column_schemas(schema), options)?;
+    let (table, unknown) = read_as(path, &column_schemas(schema), &reading(schema))?;
     let (features, _) = features::<T>(table, schema)?;
     Ok((features, unknown))
 }
@@ -485,6 +490,11 @@ where
     let values: Vec<Values> = table.columns.iter().map(|column| column.values.view()).collect();
     let inputs = schema.encode::<T>(&values).map_err(|error| error::file(&table.path, error.to_string()))?;
     Ok((inputs.into(), unknown))
+}
+
+/// How files of a schema are read.
+fn reading(schema: &Schema) -> TableOptions {
+    TableOptions { missing: schema.missing.clone(), ..TableOptions::default() }
 }
 
 /// The columns that a model needs.

@@ -41,6 +41,12 @@ pub struct Schema {
     /// Of the training data ([`Dataset::fingerprint`](crate::Dataset::fingerprint)).
     #[serde(default)]
     pub fingerprint: String,
+    /// The column that says what each row counts, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
+    /// What stands for a missing value in text, beside what usually does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 /// A column that a model needs.

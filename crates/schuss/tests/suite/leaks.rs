@@ -56,7 +56,8 @@ fn rows_in_both_parts() {
 
 #[track_caller]
 fn check_telltales<'a>(features: &'a Array2<f64>, targets: Targets<'a>, expected: &[usize]) {
-    let found = telltale_columns(Dataset::new(Features::F64(features.view()), targets).unwrap());
+    let columns: Vec<_> = (0..features.ncols()).map(|column| vec![column]).collect();
+    let found = telltale_columns(Dataset::new(Features::F64(features.view()), targets).unwrap(), &columns);
     assert_eq!(found.iter().map(|telltale| telltale.column).collect::<Vec<_>>(), expected, "{found:?}");
     assert!(found.iter().all(|telltale| telltale.share >= 0.999 && telltale.share <= 1.0), "{found:?}");
 }
@@ -82,6 +83,23 @@ fn classes_given_away() {
         (0..rows).for_each(|row| features[(row, 3)] = shuffled[labels[row] as usize] + 0.3 * random());
         check_telltales(&features, Targets::Classes { labels: &labels, classes }, &[1, 3]);
     }
+}
+
+/// A category for each of four classes, in columns of 0 and 1: none of them gives all away, together they do.
+#[test]
+fn classes_given_away_by_a_category() {
+    let labels: Vec<u32> = (0..2000).map(|row| row * 7 % 4).collect();
+    let mut features = clusters(&labels, 6, 0.5);
+    for (row, &label) in labels.iter().enumerate() {
+        (0..4).for_each(|place| features[(row, place)] = f64::from(place as u32 == (label + 1) % 4));
+    }
+    let dataset =
+        Dataset::new(Features::F64(features.view()), Targets::Classes { labels: &labels, classes: 4 }).unwrap();
+    let found = |columns: &[Vec<usize>]| {
+        telltale_columns(dataset, columns).iter().map(|telltale| telltale.column).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&[vec![0], vec![1], vec![5]]), [0; 0]);
+    assert_eq!(found(&[vec![4], vec![0, 1, 2, 3], vec![4, 5]]), [1]);
 }
 
 /// Of three classes, like irises, one stands apart: no column gives all away. Nor does one that is right nearly always.
