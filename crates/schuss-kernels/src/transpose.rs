@@ -34,70 +34,65 @@ pub(crate) use avx2::{avx2_f32, avx2_f64};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::{avx512_f32, avx512_f64, turn_over_16};
 
+/// Loads the columns of a block, contiguous along its rows, turns them over in registers, and stores the rows.
+#[cfg(target_arch = "x86_64")]
+macro_rules! whole_block {
+    (
+        $name:ident: $lanes:literal lanes of $real:ty, $level:literal;
+        mask($rows:ident) = $mask_of:expr;
+        load($mask:ident, $at:ident) = $load:expr;
+        $zero:ident, $turn:ident, $store:ident
+    ) => {
+        /// See [`Lanes::transpose`](crate::real::Lanes::transpose), columns contiguous along the rows.
+        ///
+        /// # Safety
+        #[doc = concat!("As for that function; the machine has ", $level, ".")]
+        #[inline(always)]
+        pub(crate) unsafe fn $name(
+            from: *const $real,
+            stride: isize,
+            [columns, $rows]: [usize; 2],
+            to: *mut $real,
+            width: usize,
+        ) {
+            // SAFETY: by this function's contract; nothing outside the mask is read.
+            unsafe {
+                let $mask = $mask_of;
+                let mut block = [$zero(); $lanes];
+                for (column, line) in block.iter_mut().enumerate() {
+                    if column < columns {
+                        let $at = from.offset(column as isize * stride);
+                        *line = $load;
+                    }
+                }
+                let block = $turn(block);
+                for (row, line) in block.into_iter().enumerate() {
+                    if row < $rows {
+                        $store(to.add(row * width), line);
+                    }
+                }
+            }
+        }
+    };
+}
+
 /// As [`avx512`], in vectors of half the size.
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use std::arch::x86_64::*;
 
-    /// See [`Lanes::transpose`](crate::real::Lanes::transpose), columns contiguous along the rows.
-    ///
-    /// # Safety
-    /// As for that function; the machine has AVX2.
-    #[inline(always)]
-    pub(crate) unsafe fn avx2_f32(
-        from: *const f32,
-        stride: isize,
-        [columns, rows]: [usize; 2],
-        to: *mut f32,
-        width: usize,
-    ) {
-        // SAFETY: by this function's contract; nothing outside the mask is read.
-        unsafe {
-            let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-            let mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(rows as i32), lane);
-            let mut block = [_mm256_setzero_ps(); 8];
-            for (column, line) in block.iter_mut().enumerate() {
-                if column < columns {
-                    *line = _mm256_maskload_ps(from.offset(column as isize * stride), mask);
-                }
-            }
-            let block = turn_over_8(block);
-            for (row, line) in block.into_iter().enumerate() {
-                if row < rows {
-                    _mm256_storeu_ps(to.add(row * width), line);
-                }
-            }
-        }
+    whole_block! {
+        avx2_f32: 8 lanes of f32, "AVX2";
+        mask(rows) = _mm256_cmpgt_epi32(_mm256_set1_epi32(rows as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+        load(mask, at) = _mm256_maskload_ps(at, mask);
+        _mm256_setzero_ps, turn_over_8, _mm256_storeu_ps
     }
 
-    /// See [`avx2_f32`].
-    ///
-    /// # Safety
-    /// As for that function.
-    #[inline(always)]
-    pub(crate) unsafe fn avx2_f64(
-        from: *const f64,
-        stride: isize,
-        [columns, rows]: [usize; 2],
-        to: *mut f64,
-        width: usize,
-    ) {
-        // SAFETY: by this function's contract; nothing outside the mask is read.
-        unsafe {
-            let mask = _mm256_cmpgt_epi64(_mm256_set1_epi64x(rows as i64), _mm256_setr_epi64x(0, 1, 2, 3));
-            let mut block = [_mm256_setzero_pd(); 4];
-            for (column, line) in block.iter_mut().enumerate() {
-                if column < columns {
-                    *line = _mm256_maskload_pd(from.offset(column as isize * stride), mask);
-                }
-            }
-            let block = turn_over_4(block);
-            for (row, line) in block.into_iter().enumerate() {
-                if row < rows {
-                    _mm256_storeu_pd(to.add(row * width), line);
-                }
-            }
-        }
+    whole_block! {
+        avx2_f64: 4 lanes of f64, "AVX2";
+        mask(rows) = _mm256_cmpgt_epi64(_mm256_set1_epi64x(rows as i64), _mm256_setr_epi64x(0, 1, 2, 3));
+        load(mask, at) = _mm256_maskload_pd(at, mask);
+        _mm256_setzero_pd, turn_over_4, _mm256_storeu_pd
     }
 
     /// # Safety
@@ -149,64 +144,18 @@ mod avx2 {
 mod avx512 {
     use std::arch::x86_64::*;
 
-    /// See [`Lanes::transpose`](crate::real::Lanes::transpose), columns contiguous along the rows.
-    ///
-    /// # Safety
-    /// As for that function; the machine has AVX-512.
-    #[inline(always)]
-    pub(crate) unsafe fn avx512_f32(
-        from: *const f32,
-        stride: isize,
-        [columns, rows]: [usize; 2],
-        to: *mut f32,
-        width: usize,
-    ) {
-        // SAFETY: by this function's contract; nothing outside the mask is read.
-        unsafe {
-            let mask = (0xffff_u32 >> (16 - rows)) as __mmask16;
-            let mut block = [_mm512_setzero_ps(); 16];
-            for (column, line) in block.iter_mut().enumerate() {
-                if column < columns {
-                    *line = _mm512_maskz_loadu_ps(mask, from.offset(column as isize * stride));
-                }
-            }
-            let block = turn_over_16(block);
-            for (row, line) in block.into_iter().enumerate() {
-                if row < rows {
-                    _mm512_storeu_ps(to.add(row * width), line);
-                }
-            }
-        }
+    whole_block! {
+        avx512_f32: 16 lanes of f32, "AVX-512";
+        mask(rows) = (0xffff_u32 >> (16 - rows)) as __mmask16;
+        load(mask, at) = _mm512_maskz_loadu_ps(mask, at);
+        _mm512_setzero_ps, turn_over_16, _mm512_storeu_ps
     }
 
-    /// See [`avx512_f32`].
-    ///
-    /// # Safety
-    /// As for that function.
-    #[inline(always)]
-    pub(crate) unsafe fn avx512_f64(
-        from: *const f64,
-        stride: isize,
-        [columns, rows]: [usize; 2],
-        to: *mut f64,
-        width: usize,
-    ) {
-        // SAFETY: by this function's contract; nothing outside the mask is read.
-        unsafe {
-            let mask = (0xff_u32 >> (8 - rows)) as __mmask8;
-            let mut block = [_mm512_setzero_pd(); 8];
-            for (column, line) in block.iter_mut().enumerate() {
-                if column < columns {
-                    *line = _mm512_maskz_loadu_pd(mask, from.offset(column as isize * stride));
-                }
-            }
-            let block = turn_over_8(block);
-            for (row, line) in block.into_iter().enumerate() {
-                if row < rows {
-                    _mm512_storeu_pd(to.add(row * width), line);
-                }
-            }
-        }
+    whole_block! {
+        avx512_f64: 8 lanes of f64, "AVX-512";
+        mask(rows) = (0xff_u32 >> (8 - rows)) as __mmask8;
+        load(mask, at) = _mm512_maskz_loadu_pd(mask, at);
+        _mm512_setzero_pd, turn_over_8, _mm512_storeu_pd
     }
 
     /// # Safety

@@ -14,7 +14,7 @@
 //! Where a factor is zero in all rows of a tile, the tile leaves that inner index out ([`zeros`]), which changes no bit:
 //! sums of finite numbers do not depend on it, and no result is a negative zero.
 //!
-//! [`tile`] multiplies, [`pack`] lays `b` out for it, [`bf16`] does both with pairs of 16-bit numbers.
+//! [`tile`] multiplies, [`pack`] lays `b`, and where it is worth it `a`, out for it, [`bf16`] does both with pairs of 16-bit numbers.
 
 mod bf16;
 mod pack;
