@@ -20,7 +20,7 @@ pub enum Effort {
 impl Effort {
     fn work(self) -> usize {
         match self {
-            Self::Quick => 30_000_000_000,
+            Self::Quick => 20_000_000_000,
             Self::Full => 100_000_000_000,
         }
     }
@@ -83,7 +83,9 @@ pub fn say_most(importances: &Importances, names: &[String], rows: usize) {
         say!("  {:<width$}  {}", names[place], spread(mean, deviation, measure));
     }
     if columns.len() > MOST {
-        say!("  and {} that matter less (--json has all)", counted(columns.len() - MOST, "column"));
+        let others = columns.len() - MOST;
+        let matter = if others == 1 { "matters" } else { "matter" };
+        say!("  and {} that {matter} less (--json has all)", counted(others, "column"));
     }
 }
 

@@ -89,7 +89,7 @@ impl Subject {
 
     /// The rows to judge by. Of the data that the model learned from, those that were held out then, if any were.
     fn open(&self, file: &ModelFile) -> Result<(Part, Data)> {
-        let data = match self.data_of_its_run(file)? {
+        let data = match self.own_data(file)? {
             Some(data) => data,
             None => self.open_data(file)?,
         };
@@ -104,13 +104,13 @@ impl Subject {
         Ok((part, data))
     }
 
-    /// The data of the run that made the model, in its parts, if it is these data that rows were held out of.
-    fn data_of_its_run(&self, file: &ModelFile) -> Result<Option<Data>> {
-        let is_elsewhere = self.data_dir.is_some() || packs::is_name_of_pack(&self.data);
-        let Some(folder) = folder_of(&self.model).filter(|_| !is_elsewhere && self.split.as_deref() != Some("all"))
-        else {
+    /// These data in the parts of the run that made the model, if it held rows of them out.
+    fn own_data(&self, file: &ModelFile) -> Result<Option<Data>> {
+        // A packed file has its parts itself.
+        if self.data_dir.is_some() || packs::is_name_of_pack(&self.data) || self.split.as_deref() == Some("all") {
             return Ok(None);
-        };
+        }
+        let Some(folder) = folder_of(&self.model) else { return Ok(None) };
         let Ok(config) = RunFolder::config_of(folder) else { return Ok(None) };
         let place = |name: &str| std::fs::canonicalize(name).ok();
         let is_same = |name: &String| *name == self.data || place(name).is_some_and(|it| place(&self.data) == Some(it));
@@ -179,7 +179,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let file = read_model(&arguments.subject.model)?;
     let (part, data) = arguments.subject.open(&file)?;
     // A table is one to judge by, mostly; whether it was learnt from is not known.
-    if part == Part::All && data.schema.is_none() {
+    if part == Part::All && arguments.subject.split.is_none() && data.schema.is_none() {
         eprintln!(
             "note: these data have no test part, so these are all rows, those of the training included; --split test \
              takes the 20 % that training holds out"
@@ -295,6 +295,7 @@ fn data_of_run(model: &Path, file: &ModelFile) -> Option<Data> {
     }
 }
 
+/// What a run with these settings learns from, if it is what the model learned from.
 fn data_of_config(config: Options, file: &ModelFile) -> Result<Data> {
     let (_, data) = prepare(config)?;
     let columns = |schema: &Option<schuss::Schema>| schema.as_ref().map(|schema| schema.columns.clone());
