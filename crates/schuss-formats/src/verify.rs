@@ -41,23 +41,21 @@ pub fn predictions<T: Real>(model: &Model<T>, rows: ArrayView2<f64>) -> Result<A
     model.predict(Features::F32(encoded.view()), &Threads::ONE)
 }
 
-/// How far two predictions of the same rows are apart: the largest difference, each relative to the largest magnitude in its
-/// row. A number to predict may be near 0 by chance, as a sum of much larger terms with their rounding: the root mean square
-/// of all predictions counts as a magnitude there, too.
+/// How far two predictions of the same rows are apart: the largest difference, relative to the largest magnitude of all that is
+/// expected; of numbers to predict, whose columns may have units of their own, to the largest in their row or column. A single
+/// one may be near 0 by chance, as a sum of much larger terms with their rounding.
 pub fn difference(program: &Program, expected: ArrayView2<f64>, got: ArrayView2<f64>) -> f64 {
-    let unit = match program.output {
-        Output::Numbers => expected.iter().map(|x| x * x / expected.len() as f64).sum::<f64>().sqrt(),
-        Output::Classes { .. } | Output::Labels => 0.0,
-    };
-    let of_row = |(expected, got): (ArrayView1<f64>, ArrayView1<f64>)| {
-        let size = expected.iter().fold(unit, |most, x| largest(most, x.abs())).max(f64::MIN_POSITIVE);
-        expected
-            .iter()
-            .zip(got)
-            .map(|(x, y)| if x == y || x.is_nan() && y.is_nan() { 0.0 } else { (x - y).abs() / size })
-            .fold(0.0, largest)
-    };
-    expected.rows().into_iter().zip(got.rows()).map(of_row).fold(0.0, largest)
+    let size = |lane: ArrayView1<f64>| lane.iter().fold(f64::MIN_POSITIVE, |most, x| largest(most, x.abs()));
+    let of_rows: Vec<f64> = expected.rows().into_iter().map(size).collect();
+    let of_columns: Vec<f64> = expected.columns().into_iter().map(size).collect();
+    let of_all = of_rows.iter().copied().fold(f64::MIN_POSITIVE, largest);
+    let mut most = 0.0;
+    for (((row, column), &x), &y) in expected.indexed_iter().zip(got) {
+        let size = if program.output == Output::Numbers { largest(of_rows[row], of_columns[column]) } else { of_all };
+        let is_same = x == y || x.is_nan() && y.is_nan();
+        most = largest(most, if is_same { 0.0 } else { (x - y).abs() / size });
+    }
+    most
 }
 
 /// The larger one; NaN where one of them is.
@@ -89,9 +87,21 @@ pub(crate) fn check<T: Real>(
 
 #[cfg(test)]
 mod tests {
+    use ndarray::array;
     use schuss::{Activation, Init, Loss, Network, Task};
 
     use super::*;
+
+    #[test]
+    fn a_difference_is_relative_to_the_largest() {
+        let [expected, got] = [array![[8.0, -200.0], [4.0, 2.0]], array![[8.0, -200.0], [5.0, 2.5]]];
+        let task = |task, loss| {
+            let network = Network::<f32>::new(&[3, 2], Activation::Tanh, Activation::Identity).unwrap();
+            difference(&Program::new(&Model::new(network, loss, task)).unwrap(), expected.view(), got.view())
+        };
+        assert_eq!(task(Task::Regression, Loss::Mse), 1.0 / 8.0);
+        assert_eq!(task(Task::Classification { classes: 2 }, Loss::Mse), 1.0 / 200.0);
+    }
 
     #[test]
     fn what_predicts_something_else_is_refused() {

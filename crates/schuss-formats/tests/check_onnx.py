@@ -4,8 +4,8 @@
     pip install onnx onnxruntime safetensors
     python check_onnx.py FOLDER [TOLERANCE]
 
-Differences are relative to the largest magnitude in a row; of numbers to predict, to the root mean square of all
-predictions where that is larger, as `schuss_formats::difference` has it.
+Differences are relative to the largest magnitude of all; of numbers to predict, in their row or
+column, as `schuss_formats::difference` has it.
 """
 
 import json
@@ -19,9 +19,8 @@ from safetensors import safe_open
 
 
 def difference(expected, got, is_regression):
-    size = np.abs(expected).max(axis=1, keepdims=True)
-    if is_regression:
-        size = np.maximum(size, np.sqrt(np.mean(expected**2)))
+    size = np.abs(expected)
+    size = np.maximum(size.max(axis=0), size.max(axis=1, keepdims=True)) if is_regression else size.max()
     return float((np.abs(expected - got) / np.maximum(size, np.finfo(float).tiny)).max())
 
 

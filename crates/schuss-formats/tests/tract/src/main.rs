@@ -1,8 +1,8 @@
 //! Checks that tract gives what models predict, of ONNX files with rows and predictions beside them:
 //! `cargo run -p schuss-formats --example write_models -- FOLDER`, then, here, `cargo run -- FOLDER [TOLERANCE]`.
 //!
-//! Differences are relative to the largest magnitude in a row; of numbers to predict, to the root mean square of all
-//! predictions where that is larger, as `schuss_formats::difference` has it.
+//! Differences are relative to the largest magnitude of all; of numbers to predict, in their row or
+//! column, as `schuss_formats::difference` has it.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -93,14 +93,14 @@ fn matrix(tensors: &SafeTensors, name: &str) -> Outcome<Array2<f64>> {
 
 /// The largest difference, relative; NaN where there is one.
 fn difference(expected: &Array2<f64>, got: &Array2<f64>, is_regression: bool) -> f64 {
-    let unit = if is_regression { expected.mapv(|x| x * x).mean().unwrap_or(0.0).sqrt() } else { 0.0 };
+    let size = |lane: ArrayView1<f64>| lane.iter().fold(f64::MIN_POSITIVE, |most, x| most.max(x.abs()));
+    let of_rows: Vec<f64> = expected.rows().into_iter().map(size).collect();
+    let of_columns: Vec<f64> = expected.columns().into_iter().map(size).collect();
+    let of_all = of_rows.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
     let mut most = 0.0;
-    for (expected, got) in expected.rows().into_iter().zip(got.rows()) {
-        let size = expected.iter().fold(unit.max(f64::MIN_POSITIVE), |most: f64, x| most.max(x.abs()));
-        for (x, y) in expected.iter().zip(got) {
-            let off = (x - y).abs() / size;
-            most = if off > most || off.is_nan() { off } else { most };
-        }
+    for (((row, column), x), y) in expected.indexed_iter().zip(got) {
+        let off = (x - y).abs() / if is_regression { of_rows[row].max(of_columns[column]) } else { of_all };
+        most = if off > most || off.is_nan() { off } else { most };
     }
     most
 }
