@@ -18,6 +18,8 @@ pub struct Clock {
     last_step: Instant,
     checkpoints: Checkpoints,
     last_checkpoint: Instant,
+    /// Of the run that was furthest when it was last asked.
+    last_steps: u64,
 }
 
 impl Clock {
@@ -56,6 +58,7 @@ impl Clock {
             last_step: Instant::now(),
             checkpoints,
             last_checkpoint: Instant::now(),
+            last_steps: 0,
         })
     }
 
@@ -82,10 +85,20 @@ impl Clock {
         Some(share)
     }
 
+    /// Other runs begin, or go on.
+    pub fn begin(&mut self) {
+        self.last_steps = 0;
+    }
+
+    /// `steps`: those of the run that has gone on last.
     pub fn is_checkpoint_due(&mut self, steps: u64) -> bool {
         let is_due = match self.checkpoints {
             Checkpoints::Never => false,
-            Checkpoints::Steps(every) => steps.is_multiple_of(every),
+            Checkpoints::Steps(every) => {
+                let last = self.last_steps;
+                self.last_steps = steps.max(last);
+                steps / every > last / every
+            }
             Checkpoints::Seconds(every) => self.last_checkpoint.elapsed() >= Duration::from_secs_f64(every),
         };
         if is_due {

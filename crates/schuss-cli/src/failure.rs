@@ -44,6 +44,11 @@ impl From<schuss::Error> for Failure {
 }
 
 impl Failure {
+    /// Threads that the operating system refuses to start.
+    pub fn threads(error: std::io::Error) -> Self {
+        Self::Failed(format!("cannot start the threads: {error}"))
+    }
+
     /// A file or folder that cannot be used.
     pub fn io(action: &str, path: &std::path::Path, error: std::io::Error) -> Self {
         Self::Failed(format!("cannot {action} {}: {error}", path.display()))

@@ -19,9 +19,11 @@ mod recipe;
 mod report;
 mod reporter;
 mod run_folder;
+mod runs;
 mod tables;
 mod tune;
 mod values;
+mod watcher;
 
 use std::process::ExitCode;
 use std::sync::OnceLock;

@@ -1,21 +1,21 @@
 //! What a run says: JSON lines, or text for a person.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
 
 use schuss::{Event, Isa, Measured, Metrics, Model, Products, Real, Scores, Summary, Threads};
 use schuss_data::Data;
-use schuss_kernels::meter::skipped;
 use schuss_kernels::{Bf16, Burst};
 use serde_json::{Value, json};
 
 use crate::curve::curve;
 use crate::events;
 use crate::events::say;
-use crate::meter::{Clocked, Spent, describe, parts};
+use crate::meter::{Spent, describe, parts};
 use crate::plan::Plan;
 use crate::progress;
 use crate::report::{Findings, amount, counted, plain};
+use crate::runs::Advanced;
 
 /// Whose losses are told of, and what they are called in an event.
 const PARTS: [(&str, &str); 3] =
@@ -27,16 +27,16 @@ pub struct Reporter<'a> {
     data: &'a Data,
     plan: &'a Plan,
     pub bar: indicatif::ProgressBar,
-    epoch_start: Instant,
-    epoch_seconds: f64,
+    /// Of the steps.
     pub train_seconds: f64,
+    /// Those when a member began, or last told of an epoch.
+    told: BTreeMap<usize, f64>,
     /// Of them, those before the run was interrupted.
     seconds_before: f64,
     step_operations: f64,
     /// Executed: without those that were left out for a zero factor.
     operations: f64,
     examples: f64,
-    skipped: u64,
     pub has_diverged: bool,
     /// Whether the table has its head.
     /// The metrics of the first epoch.
@@ -44,7 +44,6 @@ pub struct Reporter<'a> {
     threads: &'a Threads,
     is_bf16: bool,
     peak: fn(&Threads) -> f64,
-    clocked: Option<Clocked>,
     spent: Spent,
     /// Of training and of validation or test data, epoch by epoch.
     losses: Vec<[f64; 3]>,
@@ -78,20 +77,17 @@ impl<'a> Reporter<'a> {
             data,
             plan,
             bar: progress::bar(examples),
-            epoch_start: Instant::now(),
-            epoch_seconds: 0.0,
             train_seconds: 0.0,
+            told: BTreeMap::new(),
             seconds_before: 0.0,
             step_operations: model.network.step_operations(1),
             operations: 0.0,
             examples: 0.0,
-            skipped: 0,
             has_diverged: false,
             first: None,
             threads,
             is_bf16,
             peak: if is_bf16 { crate::meter::peak::<Bf16> } else { crate::meter::peak::<T> },
-            clocked: None,
             spent: Spent::default(),
             losses: Vec::new(),
         }
@@ -158,15 +154,18 @@ impl<'a> Reporter<'a> {
         say!("{} threads, {}, {}, {products} products", self.threads.count(), Isa::current().name(), T::NAME);
     }
 
+    /// Takes down steps, which took so long.
+    pub fn on_steps(&mut self, seconds: f64, advanced: &Advanced) {
+        self.train_seconds += seconds;
+        self.operations -= 2.0 * advanced.skipped as f64;
+        self.spent += advanced.spent;
+    }
+
     /// The event to record, if it is one; of an ensemble, this member's.
     pub fn on_event(&mut self, event: Event, member: Option<usize>) -> Option<Value> {
+        let told = self.told.entry(member.unwrap_or(0)).or_insert(self.train_seconds);
         match event {
-            Event::EpochStarted { epoch } => {
-                self.bar.set_message(format!("epoch {epoch}"));
-                self.epoch_start = Instant::now();
-                self.skipped = skipped();
-                self.clocked = Some(Clocked::start());
-            }
+            Event::EpochStarted { epoch } => self.bar.set_message(format!("epoch {epoch}")),
             Event::Step { step, rows, loss, .. } => {
                 if !loss.is_finite() && !self.has_diverged {
                     self.has_diverged = true;
@@ -177,23 +176,9 @@ impl<'a> Reporter<'a> {
                         );
                     });
                 }
-                // A sample of the steps, so that the clock costs nothing: the first of an epoch, and one in sixteen.
-                if let Some(clocked) = self.clocked.take() {
-                    self.spent += clocked.stop();
-                }
-                if step % 16 == 4 {
-                    self.clocked = Some(Clocked::start());
-                }
                 self.bar.inc(rows as u64);
                 self.operations += self.step_operations * rows as f64;
                 self.examples += rows as f64;
-            }
-            Event::StepsFinished { .. } => {
-                self.clocked.take().map(Clocked::stop);
-                let seconds = self.epoch_start.elapsed().as_secs_f64();
-                self.epoch_seconds += seconds;
-                self.train_seconds += seconds;
-                self.operations -= 2.0 * (skipped() - self.skipped) as f64;
             }
             Event::RolledBack { step, culprit, good_epoch, learning_rate } => {
                 let good =
@@ -204,8 +189,12 @@ impl<'a> Reporter<'a> {
                          the learning rate, {learning_rate:?}"
                     );
                 });
-                return Some(json!({ "event": "rolled_back", "step": step, "culprit": culprit,
-                                    "good_epoch": good_epoch, "lr": learning_rate }));
+                let mut line = json!({ "event": "rolled_back", "step": step, "culprit": culprit,
+                                       "good_epoch": good_epoch, "lr": learning_rate });
+                if let Some(member) = member {
+                    line["member"] = member.into();
+                }
+                return Some(line);
             }
             Event::Epoch { epoch, train, valid, test } => {
                 let measured = Measured { train, valid, test };
@@ -213,34 +202,34 @@ impl<'a> Reporter<'a> {
                 if member.unwrap_or(0) == 0 {
                     self.losses.push([train, valid, test].map(loss));
                 }
-                let mut line = events::epoch(epoch, measured, self.epoch_seconds);
+                let seconds = self.train_seconds - std::mem::replace(told, self.train_seconds);
+                let mut line = events::epoch(epoch, measured, seconds);
                 if let Some(member) = member {
                     line["member"] = member.into();
                 }
                 if self.json {
                     events::print(&line);
-                } else {
+                } else if member.unwrap_or(0) == 0 {
                     let first = *self.first.get_or_insert_with(|| {
-                        self.bar.suspend(|| say!("{}", progress::head(measured)));
+                        self.bar.suspend(|| {
+                            if self.plan.members() > 1 {
+                                say!("the first of {} networks:", self.plan.members());
+                            }
+                            say!("{}", progress::head(measured));
+                        });
                         measured
                     });
                     // Where training rows are measured now and then, other epochs are not worth a line.
                     if first.train.is_none() || measured.train.is_some() {
-                        let text = progress::line(epoch, measured, first, self.epoch_seconds);
+                        let text = progress::line(epoch, measured, first, seconds);
                         self.bar.suspend(|| say!("{text}"));
                     }
                 }
-                self.epoch_seconds = 0.0;
                 return Some(line);
             }
             _ => {}
         }
         None
-    }
-
-    /// Seconds of the steps so far, those of this epoch included.
-    pub fn train_seconds(&self) -> f64 {
-        self.train_seconds + self.epoch_start.elapsed().as_secs_f64()
     }
 
     /// The number type of the products' factors.

@@ -76,7 +76,7 @@ pub struct Progress {
     pub elapsed: f64,
     /// Those of its steps.
     pub train_seconds: f64,
-    /// Members of an ensemble that were trained before.
+    /// Members of an ensemble that were trained before those that are under way.
     #[serde(default)]
     pub member: usize,
     /// Their steps.
@@ -91,6 +91,9 @@ struct Head {
     lines: usize,
     #[serde(default)]
     details: usize,
+    /// Bytes of the checkpoints that follow, one of each run that is under way; of one alone none are said.
+    #[serde(default)]
+    lengths: Vec<usize>,
     #[serde(flatten)]
     progress: Progress,
 }
@@ -136,9 +139,9 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// The folder of a run that was interrupted, and its checkpoint, if there is one; nothing is changed yet.
+    /// The folder of a run that was interrupted, and its checkpoints, if there are any; nothing is changed yet.
     #[expect(clippy::type_complexity, reason = "the folder, and the state with what belongs to it")]
-    pub fn resume(path: PathBuf) -> Result<(Self, Option<(Vec<u8>, Progress)>)> {
+    pub fn resume(path: PathBuf) -> Result<(Self, Option<(Vec<Vec<u8>>, Progress)>)> {
         let state = path.join(CHECKPOINT);
         let checkpoint = match fs::read(&state) {
             Ok(bytes) => Some(split(&state, bytes)?),
@@ -241,12 +244,13 @@ impl RunFolder {
         Ok(path)
     }
 
-    /// Writes the run's state: a line of JSON, then the checkpoint.
-    pub fn save_checkpoint(&self, checkpoint: &[u8], progress: Progress) -> Result<()> {
-        let head = Head { lines: self.metrics.lines, details: self.details.lines, progress };
+    /// Writes the run's state: a line of JSON, then the checkpoints of what is under way.
+    pub fn save_checkpoint(&self, checkpoints: &[Vec<u8>], progress: Progress) -> Result<()> {
+        let lengths = checkpoints.iter().map(Vec::len).collect();
+        let head = Head { lines: self.metrics.lines, details: self.details.lines, lengths, progress };
         let mut bytes = serde_json::to_vec(&head).map_err(|error| Failure::Failed(format!("checkpoint: {error}")))?;
         bytes.push(b'\n');
-        bytes.extend_from_slice(checkpoint);
+        bytes.extend(checkpoints.iter().flatten());
         Ok(schuss::write_atomically(&self.path.join(CHECKPOINT), &bytes)?)
     }
 
@@ -260,11 +264,24 @@ impl RunFolder {
         (0..count).map(|member| Ok(ModelFile::read(&member_in(&self.path, member))?.model())).collect()
     }
 
-    /// Removes the state of a run that is over.
-    pub fn remove_checkpoint(&self) -> Result<()> {
+    /// Removes the state of a run that is over, and puts its metrics in order: network by network, which were trained side by
+    /// side and told of their epochs in turn.
+    pub fn end(&self) -> Result<()> {
         remove_parts(&self.path);
         remove_members(&self.path)?;
-        remove(&self.path.join(CHECKPOINT))
+        remove(&self.path.join(CHECKPOINT))?;
+        let path = self.path.join(METRICS);
+        let text = read_text(&path)?;
+        let member =
+            |line: &Value| if line["event"] == "done" { u64::MAX } else { line["member"].as_u64().unwrap_or(0) };
+        let members = json_lines(&text).into_iter().map(|line| line.as_ref().map_or(0, member));
+        let mut lines: Vec<_> = members.zip(text.lines()).collect();
+        if lines.is_sorted_by_key(|(member, _)| *member) {
+            return Ok(());
+        }
+        lines.sort_by_key(|(member, _)| *member);
+        let text: String = lines.into_iter().flat_map(|(_, line)| [line, "\n"]).collect();
+        Ok(schuss::write_atomically(&path, text.as_bytes())?)
     }
 
     /// Where the model goes.
@@ -282,13 +299,23 @@ fn remove_members(folder: &Path) -> Result<()> {
     (0..).map(|member| member_in(folder, member)).take_while(|path| path.exists()).try_for_each(|path| remove(&path))
 }
 
-/// The line before a checkpoint, and the checkpoint.
-fn split(path: &Path, mut bytes: Vec<u8>) -> Result<(Head, Vec<u8>)> {
+/// The line before the checkpoints, and these.
+fn split(path: &Path, mut bytes: Vec<u8>) -> Result<(Head, Vec<Vec<u8>>)> {
     let wrong = || Failure::Failed(format!("{}: expected the state of a run, found something else", path.display()));
     let end = bytes.iter().take(4096).position(|&byte| byte == b'\n').ok_or_else(wrong)?;
-    let rest = bytes.split_off(end + 1);
-    let head = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
-    Ok((head, rest))
+    let mut rest = bytes.split_off(end + 1);
+    let head: Head = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
+    let mut checkpoints = Vec::new();
+    for &length in &head.lengths {
+        let next = (length <= rest.len()).then(|| rest.split_off(length)).ok_or_else(wrong)?;
+        checkpoints.push(std::mem::replace(&mut rest, next));
+    }
+    if head.lengths.is_empty() {
+        checkpoints.push(rest);
+    } else if !rest.is_empty() {
+        return Err(wrong());
+    }
+    Ok((head, checkpoints))
 }
 
 /// The text of a file, empty where there is none.

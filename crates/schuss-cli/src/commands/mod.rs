@@ -95,7 +95,7 @@ pub fn run(cli: Cli) -> Result<()> {
 /// `count` threads, all there are where it is not given.
 fn threads(count: Option<usize>) -> Result<Threads> {
     let threads = count.map_or_else(Threads::all, Threads::new);
-    threads.map_err(|error| Failure::Failed(format!("cannot start the threads: {error}")))
+    threads.map_err(Failure::threads)
 }
 
 /// What `--task` says of targets.

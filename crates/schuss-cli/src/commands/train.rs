@@ -6,13 +6,12 @@ use std::time::Instant;
 
 use clap::Args;
 use schuss::metrics::Bootstrap;
-use schuss::{Conformal, Control, Error, Evaluate, Event, Measured, Model, Parts, Real, Run, Settings, Summary};
+use schuss::{Conformal, Control, Error, Evaluate, Measured, Model, Parts, Real, Run, Settings, Summary};
 use schuss_data::{Data, Examples, OpenOptions};
 use schuss_kernels::Burst;
 use serde_json::json;
 
 use super::{open_data, threads, with_precision};
-use crate::board::Board;
 use crate::clock::Clock;
 use crate::events;
 use crate::failure::{Failure, Result};
@@ -24,7 +23,9 @@ use crate::progress;
 use crate::report::{Findings, Subject, findings, judged, page};
 use crate::reporter::Reporter;
 use crate::run_folder::{Progress, RunFolder, model_in};
+use crate::runs::{Ended, at_once, drive, shared_out, side_by_side};
 use crate::tables;
+use crate::watcher::Watcher;
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -238,10 +239,10 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         RunFolder::check_free(path)?;
     }
     let mut before = Progress::default();
-    let (mut opened, mut checkpoint) = match &arguments.resume {
+    let (opened, mut checkpoints) = match &arguments.resume {
         None => (None, None),
         Some(path) => {
-            let (folder, checkpoint) = RunFolder::resume(path.clone())?;
+            let (folder, state) = RunFolder::resume(path.clone())?;
             if let Some(done) = folder.done() {
                 eprintln!("note: the run of {} was over already", folder.path().display());
                 events::say_done(&done, arguments.json);
@@ -253,9 +254,9 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                 }
                 return Ok(());
             }
-            let (bytes, progress) = checkpoint.unzip();
+            let (checkpoints, progress) = state.unzip();
             before = progress.unwrap_or_default();
-            (Some(folder), bytes)
+            (Some(folder), checkpoints)
         }
     };
     let mut trained = Vec::new();
@@ -274,138 +275,103 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     };
     let mut reporter = Reporter::new(arguments.json, data, plan, &model, &threads, total_steps);
     reporter.go_on(before.train_seconds, &recorded);
-    let histogram_epochs = HistogramEpochs::new(plan);
     let is_each = settings.evaluation != Evaluate::AtEnd;
     let time_of_report = |most: f64| {
         let is_left_out = arguments.no_report || likely_time_of_report(&model, data, &threads) > most;
         (!is_left_out).then(|| time_of_report(plan, data, &model, &threads)).transpose()
     };
     let time_of_evaluation = || time_of_evaluation(&model, parts, is_each, &threads);
-    let mut clock = Clock::new(plan, before.elapsed, time_of_evaluation, time_of_report)?;
+    let clock = Clock::new(plan, before.elapsed, time_of_evaluation, time_of_report)?;
     if !clock.has_time_for_report && !arguments.no_report {
         eprintln!("note: no report, which would take too much of the time; without --time there is one");
     }
     listen();
-    let mut board: Option<Board> = None;
-    let mut is_stopped = false;
-    let mut histogram_seconds = 0.0;
-    let mut learning_rate = None;
-    let mut steps = before.steps;
-    let mut last = None;
-    while trained.len() < members && !is_stopped {
-        let member = trained.len();
-        let options = &plan.options;
-        let plan = plan.member(member);
-        let fold = fold(data, member);
-        let parts = member_parts(data, &plan, &fold)?;
-        let settings = plan.settings(parts.train)?;
-        let mut model = if member == 0 { model.clone() } else { plan.model::<T>(self::parts(data)?.train, &threads)? };
-        let mut run = match checkpoint.take() {
-            None => Run::new(&mut model, parts, &settings, &threads).map_err(Failure::usage)?,
-            Some(bytes) => Run::resume(&mut model, parts, &settings, &threads, &bytes)?,
-        };
-        // What does not fit, or cannot be opened, has left everything as it is.
-        let folder = match &mut opened {
-            Some(folder) => folder,
-            None => {
-                let path = arguments.out.clone().unwrap_or_else(|| RunFolder::default_path(&data.name));
-                opened.insert(RunFolder::create(path, options)?)
-            }
-        };
+    let has_report = !arguments.no_report;
+    let mut parts_of_watcher = Some((reporter, clock, opened));
+    let mut open = || -> Result<Option<Watcher>> {
+        let Some((reporter, clock, opened)) = parts_of_watcher.take() else { return Ok(None) };
+        let path = || arguments.out.clone().unwrap_or_else(|| RunFolder::default_path(&data.name));
+        let mut folder = opened.map_or_else(|| RunFolder::create(path(), &plan.options), Ok)?;
         folder.go_on()?;
-        if board.is_none() {
-            let goes_on = arguments.resume.as_ref().map(|_| folder.next_epoch()).transpose()?;
-            board = arguments.tensorboard.as_deref().map(|path| Board::create(path, &plan, goes_on)).transpose()?;
-        }
-        if member == 0 {
-            let start = reporter.start(run.model());
-            if folder.is_new() {
-                folder.record_detail(&start)?;
-            }
-        }
-        let progress = |clock: &Clock, reporter: &Reporter| Progress {
-            elapsed: clock.elapsed(),
-            train_seconds: reporter.train_seconds(),
-            member,
-            steps,
+        let board = arguments.tensorboard.as_deref();
+        let is_resumed = arguments.resume.is_some();
+        Watcher::new(plan, (reporter, clock, folder), board, is_resumed, has_report, before).map(Some)
+    };
+    let mut watcher: Option<Watcher> = None;
+    let mut last = None;
+    while trained.len() < members && !watcher.as_ref().is_some_and(|watcher| watcher.is_stopped) {
+        let first = trained.len();
+        let count = checkpoints.as_ref().map_or_else(|| at_once(data), Vec::len).min(members - first);
+        let (workers, of_each) = shared_out(&threads, count)?;
+        let plans: Vec<_> = (first..first + count).map(|member| plan.member(member)).collect();
+        let folds: Vec<_> = (first..first + count).map(|member| fold(data, member)).collect();
+        let new_model = |(member, plan): (usize, &Plan)| {
+            if member == 0 { Ok(model.clone()) } else { plan.model::<T>(parts.train, &threads) }
         };
-        let result = loop {
-            match run.advance() {
-                Ok(Some(event)) => {
-                    let is_step = matches!(event, Event::Step { .. });
-                    // Of several networks, the first stands for all.
-                    let mut board = board.as_mut().filter(|_| member == 0);
-                    match event {
-                        Event::Step { learning_rate: rate, .. } => learning_rate = Some(rate),
-                        Event::StepsFinished { epoch } => {
-                            if let (Some(board), Some(rate)) = (&mut board, learning_rate) {
-                                board.learning_rate(epoch as i64, rate)?;
-                            }
-                        }
-                        _ => {}
-                    }
-                    let histograms = match event {
-                        _ if arguments.no_report && board.is_none() || member > 0 => None,
-                        Event::Epoch { epoch: -1, .. } => Some((-1, None)),
-                        Event::StepsFinished { epoch } => Some((epoch as i64, Some(run.gradient()))),
-                        _ => None,
-                    };
-                    if let Some((epoch, gradient)) = histograms.filter(|(epoch, _)| histogram_epochs.has(*epoch)) {
-                        let begin = Instant::now();
-                        let line = schuss_report::histograms(epoch, &run.model().network, gradient);
-                        folder.record_detail(&line)?;
-                        histogram_seconds += begin.elapsed().as_secs_f64();
-                        board.iter_mut().try_for_each(|board| board.histograms(epoch, &line))?;
-                    }
-                    if let Some(line) = reporter.on_event(event, (members > 1).then_some(member)) {
-                        folder.record(&line)?;
-                        board.iter_mut().try_for_each(|board| board.scalars(&line))?;
-                    }
-                    if is_interrupted() && !is_stopped {
-                        // What is needed to go on, before the run ends itself.
-                        folder.save_checkpoint(&run.checkpoint(), progress(&clock, &reporter))?;
-                        run.stop();
-                        is_stopped = true;
-                    }
-                    if is_step {
-                        clock.progress().into_iter().for_each(|share| run.set_progress(share));
-                        if clock.is_checkpoint_due(run.steps()) && !is_stopped {
-                            folder.save_checkpoint(&run.checkpoint(), progress(&clock, &reporter))?;
-                        }
+        let mut models: Vec<_> = (first..).zip(&plans).map(new_model).collect::<Result<_>>()?;
+        let mut states = checkpoints.take().into_iter().flatten();
+        let mut runs = Vec::with_capacity(count);
+        for ((model, plan), fold) in models.iter_mut().zip(&plans).zip(&folds) {
+            let parts = member_parts(data, plan, fold)?;
+            let settings = plan.settings(parts.train)?;
+            runs.push(match states.next() {
+                None => Run::new(model, parts, &settings, &of_each).map_err(Failure::usage)?,
+                Some(bytes) => Run::resume(model, parts, &settings, &of_each, &bytes)?,
+            });
+        }
+        // What does not fit, or cannot be opened, has left everything as it is.
+        let watcher = match &mut watcher {
+            Some(watcher) => watcher,
+            None => {
+                let Some(new) = open()? else { break };
+                let watcher = watcher.insert(new);
+                if first == 0 {
+                    let start = watcher.reporter.start(runs[0].model());
+                    if watcher.folder.is_new() {
+                        watcher.folder.record_detail(&start)?;
                     }
                 }
-                Ok(None) => break run.finish(),
-                Err(error) => break Err(error),
+                watcher
             }
         };
-        match result {
-            Ok(summary) => {
-                steps += summary.steps;
-                last = Some(summary);
-                if members > 1 && !is_stopped {
-                    folder.save_member(member, &model)?;
-                }
-                trained.push(model);
-            }
-            Err(error @ Error::Diverged { .. }) => {
-                reporter.bar.finish_and_clear();
-                let model_path = folder.model();
-                model.save(&model_path)?;
-                if !arguments.no_report {
+        watcher.begin(count);
+        let finished = drive(workers, runs, watcher).and_then(|runs| {
+            let results = side_by_side(workers, runs, Run::finish).into_iter().enumerate();
+            results.map(|(place, result)| result.map_err(|error| Ended::Run(place, error))).collect()
+        });
+        let summaries: Vec<Summary> = match finished {
+            Ok(summaries) => summaries,
+            Err(Ended::Run(place, error @ Error::Diverged { .. })) => {
+                watcher.reporter.bar.finish_and_clear();
+                let model_path = watcher.folder.model();
+                models[place].save(&model_path)?;
+                if has_report {
                     let problem = Some(format!("The run did not come to its end: {error}."));
-                    write_report(folder, &plan, data, &model, problem, &threads)?;
+                    write_report(&watcher.folder, &plans[place], data, &models[place], problem, &threads)?;
                 }
                 return Err(Failure::Failed(format!("{error}; they are kept in {}", model_path.display())));
             }
-            Err(error) => return Err(error.into()),
+            Err(Ended::Run(_, error)) => return Err(error.into()),
+            Err(Ended::Watch(failure)) => return Err(failure),
+        };
+        for (summary, model) in summaries.into_iter().zip(models) {
+            watcher.steps += summary.steps;
+            last = Some(summary);
+            if members > 1 && !watcher.is_stopped {
+                watcher.folder.save_member(trained.len(), &model)?;
+            }
+            trained.push(model);
         }
+        watcher.trained = trained.len();
     }
-    reporter.bar.finish_and_clear();
-    let Some(mut folder) = opened else {
+    // All members may have been trained before an interruption.
+    let Some(Watcher { reporter, clock, mut folder, histogram_seconds, steps, is_stopped, .. }) =
+        watcher.map_or_else(open, |watcher| Ok(Some(watcher)))?
+    else {
         return Err(Failure::Usage("--bag 0: expected one network or more".into()));
     };
+    reporter.bar.finish_and_clear();
     let model = model_of(data, trained, &threads)?;
-    // All members may have been trained before an interruption.
     let none = || Summary { steps, stopped: false, kept_epoch: -1, measured: Measured::default(), pace: None };
     let mut summary = last.unwrap_or_else(none);
     if members > 1 {
@@ -436,12 +402,11 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     }
     folder.record(&done)?;
     if !is_stopped {
-        folder.remove_checkpoint()?;
+        folder.end()?;
         if let (true, Some(pace)) = (plan.options.time.is_some(), &summary.pace) {
             folder.write_config(&plan.repeatable(summary.steps, pace))?;
         }
     }
-    drop(board);
     if arguments.no_report || !clock.has_time_for_report {
         reporter.done(&done, &summary, &text, None);
         return Ok(());
@@ -480,16 +445,24 @@ pub fn member_parts<'f>(data: &'f Data, plan: &Plan, fold: &'f Fold) -> Result<P
 /// What a run by this plan leaves, without a word of it: one network, or an ensemble.
 pub fn train_in_silence<T: Real>(plan: &Plan, data: &Data, threads: &schuss::Threads) -> Result<Model<T>> {
     let all = parts(data)?.train;
-    let member = |member: usize| {
-        let plan = plan.member(member);
-        let fold = fold(data, member);
-        let parts = Parts { test: None, ..member_parts(data, &plan, &fold)? };
-        let mut model = plan.model::<T>(all, threads)?;
-        let settings = Settings { evaluation: Evaluate::AtEnd, ..plan.settings(parts.train)? };
-        schuss::train(&mut model, parts, &settings, threads, |_| Control::Continue)?;
-        Ok(model)
-    };
-    Ok(Model::ensemble((0..plan.members()).map(member).collect::<Result<_>>()?)?)
+    let mut trained = Vec::new();
+    while trained.len() < plan.members() {
+        let members = trained.len()..plan.members().min(trained.len() + at_once(data));
+        let (workers, of_each) = shared_out(threads, members.len())?;
+        let member = |member: usize| -> Result<_> {
+            let plan = plan.member(member);
+            let fold = fold(data, member);
+            let parts = Parts { test: None, ..member_parts(data, &plan, &fold)? };
+            let mut model = plan.model::<T>(all, &of_each)?;
+            let settings = Settings { evaluation: Evaluate::AtEnd, ..plan.settings(parts.train)? };
+            schuss::train(&mut model, parts, &settings, &of_each, |_| Control::Continue)?;
+            Ok(model)
+        };
+        for model in side_by_side(workers, members.collect(), member) {
+            trained.push(model?);
+        }
+    }
+    Ok(Model::ensemble(trained)?)
 }
 
 /// The members of an ensemble, or a network alone, as one model that knows how far they are off on what they did not learn
@@ -509,22 +482,6 @@ fn model_of<T: Real>(data: &Data, members: Vec<Model<T>>, threads: &schuss::Thre
     let are_finite = scores.iter().all(|score| score.is_finite());
     let conformal = (!scores.is_empty() && are_finite).then(|| Conformal::new(scores)).transpose()?;
     Ok(Model { conformal, ..model })
-}
-
-/// The epochs whose histograms are kept: all of a short run, some sixty of a long one.
-struct HistogramEpochs {
-    every: i64,
-}
-
-impl HistogramEpochs {
-    fn new(plan: &Plan) -> Self {
-        const MOST: usize = 60;
-        Self { every: plan.options.epochs.map_or(1, |epochs| epochs.div_ceil(MOST).max(1) as i64) }
-    }
-
-    fn has(&self, epoch: i64) -> bool {
-        (epoch + 1) % self.every == 0
-    }
 }
 
 /// Measures the model of a run and writes its report.

@@ -18,9 +18,7 @@ use crate::commands::train::{fold, member_parts};
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::plan::Plan;
-
-/// Training data that are copied for trainings at once, in bytes at most, without the folds that each leaves out.
-const MOST_COPIED: usize = 4 << 30;
+use crate::runs::most_at_once;
 
 /// Trains the trials of a search.
 pub struct Trainings<'a> {
@@ -54,13 +52,7 @@ impl Trainings<'_> {
     /// for nobody, while the threads of one training wait for each other at every step, and steps of small batches have too
     /// little to share out. Results do not depend on it.
     pub fn at_once(&self, jobs: usize) -> [usize; 2] {
-        let values = match &self.data.train.features {
-            schuss_data::FeatureValues::U8(values) => values.len(),
-            schuss_data::FeatureValues::F32(values) => 4 * values.len(),
-            schuss_data::FeatureValues::F64(values) => 8 * values.len(),
-        };
-        let copies = if self.data.folds.is_empty() { usize::MAX } else { MOST_COPIED / values.max(1) };
-        let at_once = self.threads.min(jobs).min(copies).max(1);
+        let at_once = self.threads.min(jobs).min(most_at_once(self.data)).max(1);
         [at_once, (self.threads / at_once).max(1)]
     }
 
@@ -85,7 +77,7 @@ impl Trainings<'_> {
         let is_over = || is_given_up.load(Ordering::Relaxed) || (self.is_over)();
         let work = |sender: mpsc::Sender<Training>| -> Result<()> {
             let threads = Threads::new(threads_each);
-            let threads = threads.map_err(|error| Failure::Failed(format!("cannot start the threads: {error}")))?;
+            let threads = threads.map_err(Failure::threads)?;
             loop {
                 let job = next.fetch_add(1, Ordering::Relaxed);
                 if job >= jobs || is_over() {
