@@ -1,6 +1,7 @@
 //! What a run says: JSON lines, or text for a person.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use schuss::{Event, Isa, Measured, Metrics, Model, Products, Real, Scores, Summary, Threads};
@@ -154,6 +155,11 @@ impl<'a> Reporter<'a> {
         say!("{} threads, {}, {}, {products} products", self.threads.count(), Isa::current().name(), T::NAME);
     }
 
+    /// These networks begin, or go on.
+    pub fn begin(&mut self, members: Range<usize>) {
+        self.told.extend(members.map(|member| (member, self.train_seconds)));
+    }
+
     /// Takes down steps, which took so long.
     pub fn on_steps(&mut self, seconds: f64, advanced: &Advanced) {
         self.train_seconds += seconds;
@@ -163,7 +169,7 @@ impl<'a> Reporter<'a> {
 
     /// The event to record, if it is one; of an ensemble, this member's.
     pub fn on_event(&mut self, event: Event, member: Option<usize>) -> Option<Value> {
-        let told = self.told.entry(member.unwrap_or(0)).or_insert(self.train_seconds);
+        let told = self.told.entry(member.unwrap_or(0)).or_default();
         match event {
             Event::EpochStarted { epoch } => self.bar.set_message(format!("epoch {epoch}")),
             Event::Step { step, rows, loss, .. } => {

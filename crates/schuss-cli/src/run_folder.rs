@@ -248,10 +248,13 @@ impl RunFolder {
     pub fn save_checkpoint(&self, checkpoints: &[Vec<u8>], progress: Progress) -> Result<()> {
         let lengths = checkpoints.iter().map(Vec::len).collect();
         let head = Head { lines: self.metrics.lines, details: self.details.lines, lengths, progress };
-        let mut bytes = serde_json::to_vec(&head).map_err(|error| Failure::Failed(format!("checkpoint: {error}")))?;
-        bytes.push(b'\n');
-        bytes.extend(checkpoints.iter().flatten());
-        Ok(schuss::write_atomically(&self.path.join(CHECKPOINT), &bytes)?)
+        let head = serde_json::to_string(&head).map_err(|error| Failure::Failed(format!("checkpoint: {error}")))?;
+        let path = self.path.join(CHECKPOINT);
+        schuss::write_atomically_with(&path, |file| {
+            let mut write = |bytes: &[u8]| file.write_all(bytes).map_err(|error| Failure::io("write", &path, error));
+            write(format!("{head}\n").as_bytes())?;
+            checkpoints.iter().try_for_each(|checkpoint| write(checkpoint))
+        })
     }
 
     /// Keeps a member of an ensemble until all are trained.
@@ -296,7 +299,13 @@ fn member_in(folder: &Path, member: usize) -> PathBuf {
 }
 
 fn remove_members(folder: &Path) -> Result<()> {
-    (0..).map(|member| member_in(folder, member)).take_while(|path| path.exists()).try_for_each(|path| remove(&path))
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_member = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.strip_prefix("member-")?.strip_suffix(".safetensors"));
+        number.is_some_and(|number| number.parse::<usize>().is_ok())
+    };
+    files.filter(is_member).try_for_each(|path| remove(&path))
 }
 
 /// The line before the checkpoints, and these.

@@ -24,38 +24,41 @@ pub fn most_at_once(data: &Data) -> usize {
     if data.folds.is_empty() { usize::MAX } else { (MOST_COPIED / bytes.max(1)).max(1) }
 }
 
-/// How many networks of an ensemble are trained side by side. They share nothing and wait for nobody, while the threads of one
-/// training wait for each other at every product, and a step of a small batch has too little to share out.
-pub fn at_once(data: &Data) -> usize {
-    const MOST: usize = 4;
+/// How many networks of an ensemble are trained side by side, a thread or more for each. They share nothing and wait for
+/// nobody, while the threads of one training wait for each other at every product, and a step of a small batch has too little
+/// to share out.
+pub fn at_once(data: &Data, threads: &Threads) -> usize {
     // Each would have a window of a packed file in memory.
-    if data.train.stream.is_some() { 1 } else { MOST.min(most_at_once(data)) }
+    if data.train.stream.is_some() { 1 } else { threads.count().min(most_at_once(data)) }
 }
 
-/// Of all threads, how many trainings out of so many go on at the same time, and what each of these has.
-pub fn shared_out(threads: &Threads, trainings: usize) -> Result<(usize, Threads)> {
-    if trainings <= 1 {
-        return Ok((1, threads.clone()));
+/// All threads, shared out among so many trainings, of which as many go on at the same time as there are threads.
+pub fn shared_out(threads: &Threads, trainings: usize) -> Result<Vec<Threads>> {
+    let workers = trainings.min(threads.count()).max(1);
+    let [each, more] = [threads.count() / workers, threads.count() % workers];
+    let count = |place: usize| each + usize::from(trainings <= workers && place < more);
+    match trainings {
+        1 => Ok(vec![threads.clone()]),
+        _ => (0..trainings).map(|place| Threads::new(count(place)).map_err(Failure::threads)).collect(),
     }
-    let workers = trainings.min(threads.count());
-    Ok((workers, Threads::new(threads.count() / workers).map_err(Failure::threads)?))
 }
 
-/// What `f` makes of each item, by so many at the same time.
+/// What `f` makes of each item, by so many at the same time; by fewer where the system has no more threads.
 pub fn side_by_side<I: Send, O: Send>(workers: usize, items: Vec<I>, f: impl Fn(I) -> O + Sync) -> Vec<O> {
-    if workers <= 1 {
-        return items.into_iter().map(f).collect();
-    }
     let mut made: Vec<_> = items.iter().map(|_| None).collect();
     let places = Mutex::new(made.iter_mut().zip(items));
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some((place, item)) = locked(&places).next() {
-                    *place = Some(f(item));
-                }
-            });
+    let work = || {
+        loop {
+            let next = locked(&places).next();
+            let Some((place, item)) = next else { break };
+            *place = Some(f(item));
         }
+    };
+    thread::scope(|scope| {
+        for _ in 1..workers {
+            drop(thread::Builder::new().spawn_scoped(scope, work));
+        }
+        work();
     });
     made.into_iter().flatten().collect()
 }
@@ -84,11 +87,12 @@ impl Advanced {
         let before = skipped();
         let clocked = is_clocked.then(Clocked::start);
         loop {
-            match run.advance() {
-                Ok(event) => advanced.events.extend(event),
-                Err(error) => advanced.error = Some(error),
-            }
-            let is_step = advanced.error.is_none() && matches!(advanced.events.last(), Some(Event::Step { .. }));
+            let event = run.advance().unwrap_or_else(|error| {
+                advanced.error = Some(error);
+                None
+            });
+            let is_step = matches!(event, Some(Event::Step { .. }));
+            advanced.events.extend(event);
             if !is_step || begin.elapsed() >= time {
                 break;
             }
@@ -125,7 +129,8 @@ pub trait Watch<T> {
 
 /// Why runs did not come to their end.
 pub enum Ended {
-    /// The run at this place failed.
+    /// The run at this place failed, the first of those that do: not the one that did so at the earliest, so that it is the same
+    /// one every time.
     Run(usize, schuss::Error),
     Watch(Failure),
 }
@@ -158,7 +163,7 @@ pub fn drive<'m, 'd, T: Real>(
     thread::scope(|scope| {
         for _ in 0..workers {
             let (waiting, send_done) = (&waiting, send_done.clone());
-            scope.spawn(move || {
+            let work = move || {
                 loop {
                     let next = locked(waiting).recv();
                     let Ok((place, mut run)) = next else { break };
@@ -168,7 +173,8 @@ pub fn drive<'m, 'd, T: Real>(
                         break;
                     }
                 }
-            });
+            };
+            thread::Builder::new().spawn_scoped(scope, work).map_err(|error| Ended::Watch(Failure::threads(error)))?;
         }
         // Dropped in the end, which is the workers' end, too.
         let mut send = send;
@@ -189,9 +195,11 @@ fn watched<'m, 'd, T: Real, Q>(
     let mut is_over = vec![false; at_hand.len()];
     let mut under_way = 0;
     let mut is_gathering = false;
+    let mut failed: Option<(usize, schuss::Error)> = None;
     loop {
         if !is_gathering {
-            for (place, run) in at_hand.iter_mut().enumerate().filter(|(place, _)| !is_over[*place]) {
+            let last = failed.as_ref().map_or(at_hand.len(), |(place, _)| *place);
+            for (place, run) in at_hand.iter_mut().enumerate().take(last).filter(|(place, _)| !is_over[*place]) {
                 if let Some(run) = run.take() {
                     put(waiting, (place, run));
                     under_way += 1;
@@ -199,11 +207,16 @@ fn watched<'m, 'd, T: Real, Q>(
             }
         }
         if under_way == 0 {
-            let mut all: Vec<_> = at_hand.iter_mut().flatten().collect();
-            if !is_gathering {
-                return Ok(at_hand.into_iter().flatten().collect());
+            match failed {
+                Some((place, error)) if !is_gathering => return Err(Ended::Run(place, error)),
+                None if !is_gathering => return Ok(at_hand.into_iter().flatten().collect()),
+                // What was kept before is what there is to go on from.
+                Some(_) => {}
+                None => {
+                    let mut all: Vec<_> = at_hand.iter_mut().flatten().collect();
+                    watch.on_gathered(&mut all).map_err(Ended::Watch)?;
+                }
             }
-            watch.on_gathered(&mut all).map_err(Ended::Watch)?;
             is_gathering = false;
             continue;
         }
@@ -212,8 +225,10 @@ fn watched<'m, 'd, T: Real, Q>(
         is_over[place] = advanced.events.is_empty();
         let error = advanced.error.take();
         is_gathering |= watch.on_advanced(place, &mut run, advanced).map_err(Ended::Watch)?;
-        if let Some(error) = error {
-            return Err(Ended::Run(place, error));
+        if let Some(error) = error
+            && failed.as_ref().is_none_or(|(first, _)| place < *first)
+        {
+            failed = Some((place, error));
         }
         at_hand[place] = Some(run);
     }

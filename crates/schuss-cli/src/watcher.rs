@@ -72,6 +72,7 @@ impl<'a> Watcher<'a> {
     /// So many runs begin, or go on.
     pub fn begin(&mut self, runs: usize) {
         self.shares = vec![0.0; runs];
+        self.reporter.begin(self.trained..self.trained + runs);
         self.clock.begin();
         self.since = Instant::now();
     }

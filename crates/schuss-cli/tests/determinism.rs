@@ -301,6 +301,32 @@ fn a_killed_run_goes_on_to_the_same_end() {
     }
 }
 
+/// Of networks that fail side by side, the first is told of and kept, whichever did so at the earliest.
+#[test]
+fn an_ensemble_fails_the_same_way_on_any_number_of_threads() {
+    let room = Room::new();
+    let row = |i: usize| format!("{},{},{}\n", i * 7 % 101, i * i % 97, i * i % 101 % 2);
+    room.write("table.csv", "x,z,y\n".to_string() + &(0..400).map(row).collect::<String>());
+    let failure = |seed: u64, threads: usize| {
+        let options = "--preset plain --bag 5 --optimizer sgd --lr 30 --epochs 60 --batch-size 32 --no-report";
+        let got = room.schuss(&format!("train table.csv {options} --seed {seed} --threads {threads} --out run --json"));
+        assert_eq!(got.code, Some(1), "{}", got.stderr);
+        // A learning rate so large is warned of, too.
+        let message = got.stderr.lines().find(|line| line.contains("network ")).unwrap_or_default().to_string();
+        (message, fs::read(room.path("run/model.safetensors")).unwrap())
+    };
+    // Some networks fail after a few steps, others after many or never.
+    for seed in 0..4 {
+        let (message, model) = failure(seed, 1);
+        assert!(message.contains(" of 5: "), "{message}");
+        for threads in [2, 3, 8] {
+            let (other, its_model) = failure(seed, threads);
+            assert_eq!(other, message, "{threads} threads");
+            assert!(its_model == model, "{threads} threads: {message}");
+        }
+    }
+}
+
 /// A run that ends at a time repeats itself from its config: the same steps, the same bits.
 #[test]
 fn a_run_with_a_deadline_repeats_itself() {

@@ -245,6 +245,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
             let (folder, state) = RunFolder::resume(path.clone())?;
             if let Some(done) = folder.done() {
                 eprintln!("note: the run of {} was over already", folder.path().display());
+                folder.end()?;
                 events::say_done(&done, arguments.json);
                 // One that was ended while it wrote its report has none.
                 if !arguments.no_report && !folder.has_report() {
@@ -301,8 +302,9 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     let mut last = None;
     while trained.len() < members && !watcher.as_ref().is_some_and(|watcher| watcher.is_stopped) {
         let first = trained.len();
-        let count = checkpoints.as_ref().map_or_else(|| at_once(data), Vec::len).min(members - first);
-        let (workers, of_each) = shared_out(&threads, count)?;
+        let count = checkpoints.as_ref().map_or_else(|| at_once(data, &threads), Vec::len).min(members - first);
+        let threads_of = shared_out(&threads, count)?;
+        let workers = count.min(threads.count());
         let plans: Vec<_> = (first..first + count).map(|member| plan.member(member)).collect();
         let folds: Vec<_> = (first..first + count).map(|member| fold(data, member)).collect();
         let new_model = |(member, plan): (usize, &Plan)| {
@@ -311,12 +313,12 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         let mut models: Vec<_> = (first..).zip(&plans).map(new_model).collect::<Result<_>>()?;
         let mut states = checkpoints.take().into_iter().flatten();
         let mut runs = Vec::with_capacity(count);
-        for ((model, plan), fold) in models.iter_mut().zip(&plans).zip(&folds) {
+        for (((model, plan), fold), threads) in models.iter_mut().zip(&plans).zip(&folds).zip(&threads_of) {
             let parts = member_parts(data, plan, fold)?;
             let settings = plan.settings(parts.train)?;
             runs.push(match states.next() {
-                None => Run::new(model, parts, &settings, &of_each).map_err(Failure::usage)?,
-                Some(bytes) => Run::resume(model, parts, &settings, &of_each, &bytes)?,
+                None => Run::new(model, parts, &settings, threads).map_err(Failure::usage)?,
+                Some(bytes) => Run::resume(model, parts, &settings, threads, &bytes)?,
             });
         }
         // What does not fit, or cannot be opened, has left everything as it is.
@@ -349,7 +351,11 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                     let problem = Some(format!("The run did not come to its end: {error}."));
                     write_report(&watcher.folder, &plans[place], data, &models[place], problem, &threads)?;
                 }
-                return Err(Failure::Failed(format!("{error}; they are kept in {}", model_path.display())));
+                let network = match members {
+                    1 => String::new(),
+                    _ => format!("network {} of {members}: ", first + place + 1),
+                };
+                return Err(Failure::Failed(format!("{network}{error}; they are kept in {}", model_path.display())));
             }
             Err(Ended::Run(_, error)) => return Err(error.into()),
             Err(Ended::Watch(failure)) => return Err(failure),
@@ -447,18 +453,18 @@ pub fn train_in_silence<T: Real>(plan: &Plan, data: &Data, threads: &schuss::Thr
     let all = parts(data)?.train;
     let mut trained = Vec::new();
     while trained.len() < plan.members() {
-        let members = trained.len()..plan.members().min(trained.len() + at_once(data));
-        let (workers, of_each) = shared_out(threads, members.len())?;
-        let member = |member: usize| -> Result<_> {
+        let members = trained.len()..plan.members().min(trained.len() + at_once(data, threads));
+        let workers = members.len();
+        let member = |(member, threads): (usize, schuss::Threads)| -> Result<_> {
             let plan = plan.member(member);
             let fold = fold(data, member);
             let parts = Parts { test: None, ..member_parts(data, &plan, &fold)? };
-            let mut model = plan.model::<T>(all, &of_each)?;
+            let mut model = plan.model::<T>(all, &threads)?;
             let settings = Settings { evaluation: Evaluate::AtEnd, ..plan.settings(parts.train)? };
-            schuss::train(&mut model, parts, &settings, &of_each, |_| Control::Continue)?;
+            schuss::train(&mut model, parts, &settings, &threads, |_| Control::Continue)?;
             Ok(model)
         };
-        for model in side_by_side(workers, members.collect(), member) {
+        for model in side_by_side(workers, members.zip(shared_out(threads, workers)?).collect(), member) {
             trained.push(model?);
         }
     }
