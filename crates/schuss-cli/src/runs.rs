@@ -10,26 +10,27 @@ use schuss::{Event, Real, Run, Threads};
 use schuss_data::{Data, FeatureValues};
 use schuss_kernels::meter::skipped;
 
+use crate::commands::train::is_interrupted;
 use crate::failure::{Failure, Result};
 use crate::meter::{Clocked, Spent};
 
-/// How many trainings may go on at once for the memory that each takes for its copy of the data, those but a fold.
-pub fn most_at_once(data: &Data) -> usize {
+/// How many trainings go on side by side, a thread or more for each. They share nothing and wait for nobody, while the threads
+/// of one training wait for each other at every product, and a step of a small batch has too little to share out.
+pub fn at_once(data: &Data, threads: usize) -> usize {
+    /// Bytes of the data that there may be copies of, one for each training: all but a fold.
     const MOST_COPIED: usize = 4 << 30;
     let bytes = match &data.train.features {
         FeatureValues::U8(values) => values.len(),
         FeatureValues::F32(values) => 4 * values.len(),
         FeatureValues::F64(values) => 8 * values.len(),
     };
-    if data.folds.is_empty() { usize::MAX } else { (MOST_COPIED / bytes.max(1)).max(1) }
-}
-
-/// How many networks of an ensemble are trained side by side, a thread or more for each. They share nothing and wait for
-/// nobody, while the threads of one training wait for each other at every product, and a step of a small batch has too little
-/// to share out.
-pub fn at_once(data: &Data, threads: &Threads) -> usize {
-    // Each would have a window of a packed file in memory.
-    if data.train.stream.is_some() { 1 } else { threads.count().min(most_at_once(data)) }
+    let copies = match (&data.train.stream, data.folds.is_empty()) {
+        // Each would have a window of the packed file in memory.
+        (Some(_), _) => 1,
+        (None, true) => usize::MAX,
+        (None, false) => MOST_COPIED / bytes.max(1),
+    };
+    threads.min(copies).max(1)
 }
 
 /// All threads, shared out among so many trainings, of which as many go on at the same time as there are threads.
@@ -208,7 +209,7 @@ fn watched<'m, 'd, T: Real, Q>(
         }
         if under_way == 0 {
             match failed {
-                Some((place, error)) if !is_gathering => return Err(Ended::Run(place, error)),
+                Some((place, error)) if !is_gathering || is_interrupted() => return Err(Ended::Run(place, error)),
                 None if !is_gathering => return Ok(at_hand.into_iter().flatten().collect()),
                 // What was kept before is what there is to go on from.
                 Some(_) => {}

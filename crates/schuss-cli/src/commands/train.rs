@@ -302,7 +302,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     let mut last = None;
     while trained.len() < members && !watcher.as_ref().is_some_and(|watcher| watcher.is_stopped) {
         let first = trained.len();
-        let count = checkpoints.as_ref().map_or_else(|| at_once(data, &threads), Vec::len).min(members - first);
+        let count = checkpoints.as_ref().map_or_else(|| at_once(data, threads.count()), Vec::len).min(members - first);
         let threads_of = shared_out(&threads, count)?;
         let workers = count.min(threads.count());
         let plans: Vec<_> = (first..first + count).map(|member| plan.member(member)).collect();
@@ -453,7 +453,7 @@ pub fn train_in_silence<T: Real>(plan: &Plan, data: &Data, threads: &schuss::Thr
     let all = parts(data)?.train;
     let mut trained = Vec::new();
     while trained.len() < plan.members() {
-        let members = trained.len()..plan.members().min(trained.len() + at_once(data, threads));
+        let members = trained.len()..plan.members().min(trained.len() + at_once(data, threads.count()));
         let workers = members.len();
         let member = |(member, threads): (usize, schuss::Threads)| -> Result<_> {
             let plan = plan.member(member);

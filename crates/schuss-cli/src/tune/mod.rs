@@ -18,7 +18,7 @@ use crate::commands::train::{fold, member_parts};
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::plan::Plan;
-use crate::runs::most_at_once;
+use crate::runs::at_once;
 
 /// Trains the trials of a search.
 pub struct Trainings<'a> {
@@ -48,11 +48,9 @@ struct Training {
 impl Trainings<'_> {
     /// Trainings at once, and the threads of each.
     ///
-    /// As many trainings as there are threads, each on a thread of its own, if there are so many: they share nothing and wait
-    /// for nobody, while the threads of one training wait for each other at every step, and steps of small batches have too
-    /// little to share out. Results do not depend on it.
+    /// Results do not depend on it.
     pub fn at_once(&self, jobs: usize) -> [usize; 2] {
-        let at_once = self.threads.min(jobs).min(most_at_once(self.data)).max(1);
+        let at_once = at_once(self.data, self.threads).min(jobs).max(1);
         [at_once, (self.threads / at_once).max(1)]
     }
 
