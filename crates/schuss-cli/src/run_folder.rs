@@ -29,6 +29,8 @@ pub struct RunFolder {
     /// What the report shows beside them: how the run began, and histograms of its weights and gradients.
     details: Log,
     done: Option<Value>,
+    /// Whether it was there before.
+    is_resumed: bool,
 }
 
 /// A file of JSON, a line at a time.
@@ -43,9 +45,9 @@ struct Log {
 }
 
 impl Log {
-    fn create(path: PathBuf) -> Result<Self> {
-        let file = File::create(&path).map_err(|error| Failure::io("write", &path, error))?;
-        Ok(Self { path, file: Some(file), lines: 0, kept: String::new() })
+    /// A file to come.
+    fn new(path: PathBuf) -> Self {
+        Self { path, file: None, lines: 0, kept: String::new() }
     }
 
     /// The file with its first `lines`; nothing is changed yet.
@@ -54,8 +56,8 @@ impl Log {
         Ok(Self { path, file: None, lines: kept.lines().count(), kept })
     }
 
-    /// Opens the file again: what came after the checkpoint comes again.
-    fn go_on(&mut self) -> Result<()> {
+    /// Opens the file: what came after the checkpoint comes again.
+    fn open(&mut self) -> Result<()> {
         schuss::write_atomically(&self.path, self.kept.as_bytes())?;
         let file = OpenOptions::new().append(true).open(&self.path);
         self.file = Some(file.map_err(|error| Failure::io("write", &self.path, error))?);
@@ -121,22 +123,10 @@ impl RunFolder {
         remove(&path.join(CHECKPOINT))
     }
 
-    /// Makes the folder and writes the settings: `config.toml`, from which `train --config` repeats the run.
-    pub fn create(path: PathBuf, options: &Options) -> Result<Self> {
-        fs::create_dir_all(&path).map_err(|error| Failure::io("make the run folder", &path, error))?;
-        // What an earlier run left must not stand beside the settings of this one.
-        let here = path.canonicalize().unwrap_or_else(|_| path.clone());
-        let is_needed = options.from.as_deref().is_some_and(|from| from.starts_with(here));
-        remove(&path.join(CHECKPOINT))?;
-        if !is_needed {
-            remove(&path.join(MODEL))?;
-        }
-        remove(&path.join(REPORT))?;
-        remove_members(&path)?;
-        let [metrics, details] = [METRICS, DETAILS].map(|name| Log::create(path.join(name)));
-        let folder = Self { path, metrics: metrics?, details: details?, done: None };
-        folder.write_config(options)?;
-        Ok(folder)
+    /// The folder of a new run; nothing is changed yet.
+    pub fn new(path: PathBuf) -> Self {
+        let [metrics, details] = [METRICS, DETAILS].map(|name| Log::new(path.join(name)));
+        Self { path, metrics, details, done: None, is_resumed: false }
     }
 
     /// The folder of a run that was interrupted, and its checkpoints, if there are any; nothing is changed yet.
@@ -155,17 +145,40 @@ impl RunFolder {
         let [metrics, details] =
             [(METRICS, lines), (DETAILS, details)].map(|(name, n)| Log::resume(path.join(name), n));
         let checkpoint = checkpoint.map(|(head, bytes)| (bytes, head.progress));
-        Ok((Self { path, metrics: metrics?, details: details?, done }, checkpoint))
+        Ok((Self { path, metrics: metrics?, details: details?, done, is_resumed: true }, checkpoint))
     }
 
-    /// Opens the files of a run that goes on.
-    pub fn go_on(&mut self) -> Result<()> {
-        if self.metrics.file.is_none() {
+    /// Opens the files of a run that goes on; of a new one, makes the folder and writes the settings: `config.toml`, from which
+    /// `train --config` repeats the run.
+    pub fn open(&mut self, options: &Options) -> Result<()> {
+        if self.is_resumed {
             remove_parts(&self.path);
-            self.metrics.go_on()?;
-            self.details.go_on()?;
+        } else {
+            let path = &self.path;
+            fs::create_dir_all(path).map_err(|error| Failure::io("make the run folder", path, error))?;
+            // What an earlier run left must not stand beside the settings of this one.
+            let here = path.canonicalize().unwrap_or_else(|_| path.clone());
+            let is_needed = options.from.as_deref().is_some_and(|from| from.starts_with(here));
+            remove(&path.join(CHECKPOINT))?;
+            if !is_needed {
+                remove(&path.join(MODEL))?;
+            }
+            remove(&path.join(REPORT))?;
+            remove_members(path)?;
+            self.write_config(options)?;
         }
-        Ok(())
+        self.metrics.open()?;
+        self.details.open()
+    }
+
+    /// Whether it was opened.
+    pub fn is_open(&self) -> bool {
+        self.metrics.file.is_some()
+    }
+
+    /// Whether it was there before: that of a run that goes on.
+    pub fn is_resumed(&self) -> bool {
+        self.is_resumed
     }
 
     /// The settings of the run of this folder.

@@ -7,7 +7,7 @@ use schuss::{Event, Real, Run};
 
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::commands::train::is_interrupted;
+use crate::commands::train::{RunArguments, is_interrupted};
 use crate::failure::Result;
 use crate::plan::Plan;
 use crate::reporter::Reporter;
@@ -16,65 +16,79 @@ use crate::runs::{Advanced, Watch};
 
 /// Looks after the networks of a run.
 pub struct Watcher<'a> {
+    plan: &'a Plan,
     pub reporter: Reporter<'a>,
     pub clock: Clock,
     pub folder: RunFolder,
+    /// Where TensorBoard's files are to be, and those that were begun.
+    tensorboard: Option<&'a Path>,
     board: Option<Board>,
     /// Of the last step of the first network.
     learning_rate: Option<f64>,
     /// Epochs from one histogram to the next; none where nobody sees them.
     histograms: Option<i64>,
     pub histogram_seconds: f64,
-    /// Networks of the run, those that were trained before the ones that are under way, and the steps of these.
-    members: usize,
+    /// Networks that were trained before those that are under way, and the steps of these.
     pub trained: usize,
     pub steps: u64,
     pub is_stopped: bool,
     /// Since when nothing was heard of.
     since: Instant,
-    /// Which share of the time the runs under way know to be over.
-    shares: Vec<f64>,
-    share: f64,
 }
 
 impl<'a> Watcher<'a> {
-    /// With TensorBoard's files, if they are asked for, of a run that goes on or begins.
+    /// Nothing is changed yet.
     pub fn new(
-        plan: &Plan,
+        plan: &'a Plan,
         (reporter, clock, folder): (Reporter<'a>, Clock, RunFolder),
-        tensorboard: Option<&Path>,
-        is_resumed: bool,
-        has_report: bool,
+        arguments: &'a RunArguments,
         before: Progress,
-    ) -> Result<Self> {
+    ) -> Self {
         const MOST_HISTOGRAMS: usize = 60;
-        let goes_on = is_resumed.then(|| folder.next_epoch()).transpose()?;
-        let board = tensorboard.map(|path| Board::create(path, &plan.member(before.member), goes_on)).transpose()?;
         let every = plan.options.epochs.map_or(1, |epochs| epochs.div_ceil(MOST_HISTOGRAMS).max(1) as i64);
-        Ok(Self {
+        let tensorboard = arguments.tensorboard.as_deref();
+        Self {
+            plan,
             reporter,
             clock,
             folder,
-            histograms: (has_report || board.is_some()).then_some(every),
-            board,
+            tensorboard,
+            board: None,
+            histograms: (!arguments.no_report || tensorboard.is_some()).then_some(every),
             learning_rate: None,
             histogram_seconds: 0.0,
-            members: plan.members(),
             trained: before.member,
             steps: before.steps,
             is_stopped: false,
             since: Instant::now(),
-            shares: Vec::new(),
-            share: 0.0,
-        })
+        }
     }
 
-    /// So many runs begin, or go on.
-    pub fn begin(&mut self, runs: usize) {
-        self.shares = vec![0.0; runs];
-        self.reporter.begin(self.trained..self.trained + runs);
+    /// Opens what is written to, unless it is open.
+    pub fn open(&mut self) -> Result<()> {
+        if self.folder.is_open() {
+            return Ok(());
+        }
+        self.folder.open(&self.plan.options)?;
+        let goes_on = self.folder.is_resumed().then(|| self.folder.next_epoch()).transpose()?;
+        let create = |path| Board::create(path, &self.plan.member(self.trained), goes_on);
+        self.board = self.tensorboard.map(create).transpose()?;
+        Ok(())
+    }
+
+    /// These runs begin, or go on.
+    pub fn begin<T: Real>(&mut self, runs: &[Run<T>]) -> Result<()> {
+        self.open()?;
+        if self.trained == 0 {
+            let start = self.reporter.start(runs[0].model());
+            if self.folder.is_new() {
+                self.folder.record_detail(&start)?;
+            }
+        }
+        self.reporter.begin(self.trained..self.trained + runs.len());
         self.clock.begin();
         self.since = Instant::now();
+        Ok(())
     }
 
     /// What of a network is shown beside its metrics; of several networks, the first stands for all.
@@ -112,16 +126,16 @@ impl<T: Real> Watch<T> for Watcher<'_> {
             if member == 0 {
                 self.show(run, &event)?;
             }
-            if let Some(line) = self.reporter.on_event(event, (self.members > 1).then_some(member)) {
+            if let Some(line) = self.reporter.on_event(event, (self.plan.members() > 1).then_some(member)) {
                 self.folder.record(&line)?;
                 self.board.iter_mut().filter(|_| member == 0).try_for_each(|board| board.scalars(&line))?;
             }
         }
         let mut is_due = is_interrupted() && !self.is_stopped;
         if has_steps {
-            self.share = self.clock.progress().unwrap_or(self.share);
-            if self.share > std::mem::replace(&mut self.shares[place], self.share) {
-                run.set_progress(self.share);
+            // Of a run that ends at a time, which is one alone.
+            if let Some(share) = self.clock.progress() {
+                run.set_progress(share);
             }
             is_due |= self.clock.is_checkpoint_due(run.steps()) && !self.is_stopped;
         }

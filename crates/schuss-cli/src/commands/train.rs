@@ -239,7 +239,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         RunFolder::check_free(path)?;
     }
     let mut before = Progress::default();
-    let (opened, mut checkpoints) = match &arguments.resume {
+    let (resumed, mut checkpoints) = match &arguments.resume {
         None => (None, None),
         Some(path) => {
             let (folder, state) = RunFolder::resume(path.clone())?;
@@ -262,7 +262,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     };
     let mut trained = Vec::new();
     let mut recorded = Vec::new();
-    if let Some(folder) = &opened {
+    if let Some(folder) = &resumed {
         trained = folder.members::<T>(before.member)?;
         recorded = RunFolder::metrics_of(folder.path())?;
     }
@@ -287,20 +287,11 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         eprintln!("note: no report, which would take too much of the time; without --time there is one");
     }
     listen();
-    let has_report = !arguments.no_report;
-    let mut parts_of_watcher = Some((reporter, clock, opened));
-    let mut open = || -> Result<Option<Watcher>> {
-        let Some((reporter, clock, opened)) = parts_of_watcher.take() else { return Ok(None) };
-        let path = || arguments.out.clone().unwrap_or_else(|| RunFolder::default_path(&data.name));
-        let mut folder = opened.map_or_else(|| RunFolder::create(path(), &plan.options), Ok)?;
-        folder.go_on()?;
-        let board = arguments.tensorboard.as_deref();
-        let is_resumed = arguments.resume.is_some();
-        Watcher::new(plan, (reporter, clock, folder), board, is_resumed, has_report, before).map(Some)
-    };
-    let mut watcher: Option<Watcher> = None;
+    let path = || arguments.out.clone().unwrap_or_else(|| RunFolder::default_path(&data.name));
+    let folder = resumed.unwrap_or_else(|| RunFolder::new(path()));
+    let mut watcher = Watcher::new(plan, (reporter, clock, folder), &arguments, before);
     let mut last = None;
-    while trained.len() < members && !watcher.as_ref().is_some_and(|watcher| watcher.is_stopped) {
+    while trained.len() < members && !watcher.is_stopped {
         let first = trained.len();
         let count = checkpoints.as_ref().map_or_else(|| at_once(data, threads.count()), Vec::len).min(members - first);
         let threads_of = shared_out(&threads, count)?;
@@ -322,22 +313,8 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
             });
         }
         // What does not fit, or cannot be opened, has left everything as it is.
-        let watcher = match &mut watcher {
-            Some(watcher) => watcher,
-            None => {
-                let Some(new) = open()? else { break };
-                let watcher = watcher.insert(new);
-                if first == 0 {
-                    let start = watcher.reporter.start(runs[0].model());
-                    if watcher.folder.is_new() {
-                        watcher.folder.record_detail(&start)?;
-                    }
-                }
-                watcher
-            }
-        };
-        watcher.begin(count);
-        let finished = drive(workers, runs, watcher).and_then(|runs| {
+        watcher.begin(&runs)?;
+        let finished = drive(workers, runs, &mut watcher).and_then(|runs| {
             let results = side_by_side(workers, runs, Run::finish).into_iter().enumerate();
             results.map(|(place, result)| result.map_err(|error| Ended::Run(place, error))).collect()
         });
@@ -347,7 +324,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
                 watcher.reporter.bar.finish_and_clear();
                 let model_path = watcher.folder.model();
                 models[place].save(&model_path)?;
-                if has_report {
+                if !arguments.no_report {
                     let problem = Some(format!("The run did not come to its end: {error}."));
                     write_report(&watcher.folder, &plans[place], data, &models[place], problem, &threads)?;
                 }
@@ -371,11 +348,8 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         watcher.trained = trained.len();
     }
     // All members may have been trained before an interruption.
-    let Some(Watcher { reporter, clock, mut folder, histogram_seconds, steps, is_stopped, .. }) =
-        watcher.map_or_else(open, |watcher| Ok(Some(watcher)))?
-    else {
-        return Err(Failure::Usage("--bag 0: expected one network or more".into()));
-    };
+    watcher.open()?;
+    let Watcher { reporter, clock, mut folder, histogram_seconds, steps, is_stopped, .. } = watcher;
     reporter.bar.finish_and_clear();
     let model = model_of(data, trained, &threads)?;
     let none = || Summary { steps, stopped: false, kept_epoch: -1, measured: Measured::default(), pace: None };
