@@ -299,6 +299,11 @@ pub struct Options {
     #[arg(long, value_name = "EPOCHS", allow_hyphen_values = true, value_parser = count_from_0, help_heading = "Run")]
     pub patience: Option<usize>,
 
+    /// End where the schedule rests (coslog4: after 1/5 and 7/15 of the run) unless the validation loss has become less by
+    /// this share since the rest before; 0: never [default: 0.01 of a table whose length is not said, else 0]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = share, help_heading = "Run")]
+    pub least_gain: Option<f64>,
+
     /// When a number stops being finite: stop with the last good model, go back to it with half the learning rate
     /// (rollback), or go on as NumPy does [default: stop]
     #[arg(long, value_parser = names(["stop", "rollback", "go-on"]), help_heading = "Run")]
@@ -473,7 +478,11 @@ impl Options {
     pub fn chooses_by_validation(&self) -> bool {
         let is_plateau = self.schedule.as_deref().is_some_and(|schedule| schedule.starts_with("plateau"));
         let keeps = self.keep.as_deref().is_some_and(|keep| keep != "last");
-        self.patience.is_some() || keeps || is_plateau || self.calibrate == Some(true)
+        self.patience.is_some()
+            || self.least_gain.is_some_and(|gain| gain > 0.0)
+            || keeps
+            || is_plateau
+            || self.calibrate == Some(true)
     }
 
     /// Fails where two settings contradict each other, whatever the data.
@@ -510,6 +519,7 @@ impl Options {
         let has_no_valid = self.valid.as_deref() == Some("0");
         let chooses = [
             ("--patience", self.patience.is_some()),
+            ("--least-gain", self.least_gain.is_some_and(|gain| gain > 0.0)),
             ("--keep best", self.keep.as_deref() == Some("best")),
             ("--keep least-loss", self.keep.as_deref() == Some("least-loss")),
             ("--calibrate", self.calibrate == Some(true)),

@@ -77,7 +77,7 @@ pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>) -> Res
 /// How the numbers of packed rows are scaled.
 fn scale_of(schema: &Schema) -> String {
     let scaling = schema.columns.iter().find_map(|column| match &column.encoding {
-        Encoding::Number(scaling) | Encoding::Time { scaling, .. } => Some(scaling),
+        Encoding::Number(scaling) | Encoding::Skewed([scaling, _]) | Encoding::Time { scaling, .. } => Some(scaling),
         _ => None,
     });
     match scaling {

@@ -10,8 +10,8 @@ use schuss_data::{Data, Examples};
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::recipe::{
-    Recipe, default_hidden, default_init, default_last, default_loss, default_scale, epochs_between, epochs_of_member,
-    quick_epochs,
+    LEAST_GAIN, Recipe, default_hidden, default_init, default_last, default_loss, default_scale, epochs_between,
+    epochs_of_member, quick_epochs,
 };
 use crate::tables::Preset;
 use crate::values::Hidden;
@@ -131,6 +131,10 @@ impl Plan {
         options.schedule.get_or_insert_with(|| settings.schedule.to_string());
         options.batch_size.get_or_insert(settings.batch_size);
         if !is_timed && options.steps.is_none() {
+            let rests = options.schedule.as_deref() == Some("coslog4");
+            if options.epochs.is_none() && rests && options.valid.as_deref() != Some("0") {
+                options.least_gain.get_or_insert(LEAST_GAIN);
+            }
             let steps = rows.div_ceil(options.batch_size.unwrap_or(settings.batch_size));
             options.epochs.get_or_insert(match preset.as_str() {
                 "small" => quick_epochs(steps),
@@ -149,7 +153,10 @@ impl Plan {
             "preset {preset}: {}{}{}",
             if preset == "small" { "RealMLP-TD-S" } else { "RealMLP-TD" },
             if members > 1 { format!(", {members} networks chosen by a part of the rows each") } else { String::new() },
-            options.epochs.map_or_else(String::new, |epochs| format!(", {epochs} epochs")),
+            options.epochs.map_or_else(String::new, |epochs| {
+                let most = if options.least_gain.is_some_and(|gain| gain > 0.0) { "up to " } else { "" };
+                format!(", {most}{epochs} epochs")
+            }),
         ));
         Ok(())
     }
@@ -322,6 +329,7 @@ impl Plan {
         let is_classifier = matches!(self.task, Task::Classification { .. });
         let is_chosen = options.keep.as_deref().is_some_and(|keep| keep != "last");
         options.calibrate.get_or_insert(is_real_mlp && is_classifier && is_chosen);
+        options.least_gain.get_or_insert(0.0);
         options.keep.get_or_insert_with(|| if options.patience.is_some() { "best" } else { "last" }.into());
         options.checkpoint.get_or_insert_with(|| "60s".into());
         options.l2.get_or_insert(0.0);
@@ -547,6 +555,7 @@ impl Plan {
             },
             calibrate: chosen(&options.calibrate),
             patience: options.patience,
+            least_gain: chosen(&options.least_gain),
             on_divergence: match options.on_divergence.as_deref() {
                 Some("go-on") => OnDivergence::GoOn,
                 Some("rollback") => OnDivergence::Rollback,

@@ -17,6 +17,18 @@ use crate::meter::{Clocked, Spent};
 /// How many trainings go on side by side, a thread or more for each. They share nothing and wait for nobody, while the threads
 /// of one training wait for each other at every product, and a step of a small batch has too little to share out.
 pub fn at_once(data: &Data, threads: usize) -> usize {
+    threads.min(copies(data)).max(1)
+}
+
+/// How many trainings are under way that take turns on these threads: more than go on at once, as some come to their end
+/// before others, which would leave their threads with nothing to do.
+pub fn under_way(data: &Data, threads: usize) -> usize {
+    let most = if threads > 1 { 2 * threads } else { 1 };
+    most.min(copies(data)).max(1)
+}
+
+/// How many trainings may have data of their own.
+fn copies(data: &Data) -> usize {
     /// Bytes of the data that there may be copies of, one for each training: all but a fold.
     const MOST_COPIED: usize = 4 << 30;
     let bytes = match &data.train.features {
@@ -24,22 +36,20 @@ pub fn at_once(data: &Data, threads: usize) -> usize {
         FeatureValues::F32(values) => 4 * values.len(),
         FeatureValues::F64(values) => 8 * values.len(),
     };
-    let copies = match (&data.train.stream, data.folds.is_empty()) {
+    match (&data.train.stream, data.folds.is_empty()) {
         // Each would have a window of the packed file in memory.
         (Some(_), _) => 1,
         (None, true) => usize::MAX,
         (None, false) => MOST_COPIED / bytes.max(1),
-    };
-    threads.min(copies).max(1)
+    }
 }
 
-/// All threads, shared out among so many trainings, of which as many go on at the same time as there are threads.
-pub fn shared_out(threads: &Threads, trainings: usize) -> Result<Vec<Threads>> {
-    let workers = trainings.min(threads.count()).max(1);
+/// All threads, shared out among so many trainings, of which as many go on at the same time as there are workers.
+pub fn shared_out(threads: &Threads, workers: usize, trainings: usize) -> Result<Vec<Threads>> {
     let [each, more] = [threads.count() / workers, threads.count() % workers];
     let count = |place: usize| each + usize::from(trainings <= workers && place < more);
-    match trainings {
-        1 => Ok(vec![threads.clone()]),
+    match workers {
+        1 => Ok(vec![threads.clone(); trainings]),
         _ => (0..trainings).map(|place| Threads::new(count(place)).map_err(Failure::threads)).collect(),
     }
 }

@@ -290,7 +290,7 @@ impl Program {
             }
         }
         let kind = |column: &schuss::Column| match &column.encoding {
-            Encoding::Number(_) => ColumnKind::Number,
+            Encoding::Number(_) | Encoding::Skewed(_) => ColumnKind::Number,
             Encoding::Time { .. } => ColumnKind::Time,
             Encoding::Binary { names } | Encoding::OneHot { names } | Encoding::Code { names } => {
                 ColumnKind::Category(names.clone())
@@ -578,6 +578,7 @@ fn fused(x: f32, w: f32, sum: f32) -> f32 {
 fn formulas(column: &schuss::Column) -> Vec<Formula> {
     let mut formulas = match &column.encoding {
         Encoding::Number(scaling) => vec![Formula::Number(scaling.clone())],
+        Encoding::Skewed(scalings) => scalings.iter().cloned().map(Formula::Number).collect(),
         Encoding::Binary { .. } => vec![Formula::Sign],
         Encoding::OneHot { names } => (0..names.len()).map(Formula::IsCode).collect(),
         Encoding::Code { names } => {

@@ -30,7 +30,7 @@ pub fn predictions<T: Real>(model: &Model<T>, rows: ArrayView2<f64>) -> Result<A
     let codes: Vec<Vec<Option<u32>>> = columns.iter().map(|column| column.iter().map(code).collect()).collect();
     let values: Vec<Values> = (schema.columns.iter().zip(&columns).zip(&codes))
         .map(|((column, numbers), codes)| match &column.encoding {
-            Encoding::Number(_) => Values::Numbers(numbers),
+            Encoding::Number(_) | Encoding::Skewed(_) => Values::Numbers(numbers),
             Encoding::Time { .. } => Values::Times(numbers),
             Encoding::Binary { names } | Encoding::OneHot { names } | Encoding::Code { names } => {
                 Values::Categories { codes, names }

@@ -88,6 +88,11 @@ impl Schedule {
         text.parse()
     }
 
+    /// The shares of the run at which the rate has come down to 0, but for its end.
+    pub fn rests(self) -> &'static [f64] {
+        if self == Self::CosLog4 { &[1.0 / 15.0, 3.0 / 15.0, 7.0 / 15.0] } else { &[] }
+    }
+
     /// The factor of the learning rate at `step` of `steps`.
     pub fn factor(self, step: u64, steps: u64) -> f64 {
         match self {

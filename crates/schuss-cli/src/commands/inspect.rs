@@ -125,6 +125,7 @@ fn say_schema(schema: &Schema) {
         };
         let becomes = match &column.encoding {
             Encoding::Number(scaling) => describe_number(scaling),
+            Encoding::Skewed(scalings) => scalings.each_ref().map(describe_number).join(", and "),
             Encoding::Binary { names } => format!("-1 or 1: {}", categories(names)),
             Encoding::OneHot { names } => format!("{} columns of 0 and 1: {}", names.len(), categories(names)),
             Encoding::Code { names } => format!("a learnt row for each of {}: {}", names.len(), categories(names)),

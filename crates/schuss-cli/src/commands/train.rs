@@ -23,7 +23,7 @@ use crate::progress;
 use crate::report::{Findings, Subject, findings, judged, page};
 use crate::reporter::Reporter;
 use crate::run_folder::{Progress, RunFolder, model_in};
-use crate::runs::{Ended, at_once, drive, shared_out, side_by_side};
+use crate::runs::{Ended, at_once, drive, shared_out, side_by_side, under_way};
 use crate::tables;
 use crate::watcher::Watcher;
 
@@ -293,9 +293,10 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     let mut last = None;
     while trained.len() < members && !watcher.is_stopped {
         let first = trained.len();
-        let count = checkpoints.as_ref().map_or_else(|| at_once(data, threads.count()), Vec::len).min(members - first);
-        let threads_of = shared_out(&threads, count)?;
+        let count =
+            checkpoints.as_ref().map_or_else(|| under_way(data, threads.count()), Vec::len).min(members - first);
         let workers = count.min(threads.count());
+        let threads_of = shared_out(&threads, workers, count)?;
         let plans: Vec<_> = (first..first + count).map(|member| plan.member(member)).collect();
         let folds: Vec<_> = (first..first + count).map(|member| fold(data, member)).collect();
         let new_model = |(member, plan): (usize, &Plan)| {
@@ -425,24 +426,19 @@ pub fn member_parts<'f>(data: &'f Data, plan: &Plan, fold: &'f Fold) -> Result<P
 /// What a run by this plan leaves, without a word of it: one network, or an ensemble.
 pub fn train_in_silence<T: Real>(plan: &Plan, data: &Data, threads: &schuss::Threads) -> Result<Model<T>> {
     let all = parts(data)?.train;
-    let mut trained = Vec::new();
-    while trained.len() < plan.members() {
-        let members = trained.len()..plan.members().min(trained.len() + at_once(data, threads.count()));
-        let workers = members.len();
-        let member = |(member, threads): (usize, schuss::Threads)| -> Result<_> {
-            let plan = plan.member(member);
-            let fold = fold(data, member);
-            let parts = Parts { test: None, ..member_parts(data, &plan, &fold)? };
-            let mut model = plan.model::<T>(all, &threads)?;
-            let settings = Settings { evaluation: Evaluate::AtEnd, ..plan.settings(parts.train)? };
-            schuss::train(&mut model, parts, &settings, &threads, |_| Control::Continue)?;
-            Ok(model)
-        };
-        for model in side_by_side(workers, members.zip(shared_out(threads, workers)?).collect(), member) {
-            trained.push(model?);
-        }
-    }
-    Ok(Model::ensemble(trained)?)
+    let workers = at_once(data, threads.count()).min(plan.members());
+    let member = |(member, threads): (usize, schuss::Threads)| -> Result<_> {
+        let plan = plan.member(member);
+        let fold = fold(data, member);
+        let parts = Parts { test: None, ..member_parts(data, &plan, &fold)? };
+        let mut model = plan.model::<T>(all, &threads)?;
+        let settings = Settings { evaluation: Evaluate::AtEnd, ..plan.settings(parts.train)? };
+        schuss::train(&mut model, parts, &settings, &threads, |_| Control::Continue)?;
+        Ok(model)
+    };
+    let members = (0..).zip(shared_out(threads, workers, plan.members())?).collect();
+    let trained = side_by_side(workers, members, member);
+    Ok(Model::ensemble(trained.into_iter().collect::<Result<_>>()?)?)
 }
 
 /// The members of an ensemble, or a network alone, as one model that knows how far they are off on what they did not learn

@@ -376,7 +376,8 @@ impl Found {
             for column in &mut schema.columns {
                 let found = self.columns.iter().find(|found| found.name == column.name);
                 if let Some(FoundColumn { values: FoundValues::Numbers { moments, .. }, .. }) = found
-                    && let Encoding::Number(scaling) | Encoding::Time { scaling, .. } = &mut column.encoding
+                    && let Encoding::Number(scaling) | Encoding::Skewed([scaling, _]) | Encoding::Time { scaling, .. } =
+                        &mut column.encoding
                     && let NumberScaling::Standard { mean, deviation } = scaling
                 {
                     (*mean, *deviation) = (moments.mean, moments.deviation());

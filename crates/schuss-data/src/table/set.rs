@@ -300,9 +300,13 @@ impl TableSet {
         // What lies in the future was never seen.
         if let SplitBy::Time(name) = &self.split
             && let Some(column) = schema.columns.iter_mut().find(|column| column.name == *name)
-            && let Encoding::Number(scaling) | Encoding::Time { scaling, .. } = &mut column.encoding
         {
-            *scaling = NumberScaling::Robust { median: 0.0, factor: 0.0 };
+            let nothing = NumberScaling::Robust { median: 0.0, factor: 0.0 };
+            match &mut column.encoding {
+                Encoding::Time { scaling, .. } => *scaling = nothing,
+                Encoding::Number(_) | Encoding::Skewed(_) => column.encoding = Encoding::Number(nothing),
+                _ => {}
+            }
         }
         Ok(schema)
     }
@@ -500,7 +504,7 @@ fn reading(schema: &Schema) -> TableOptions {
 /// The columns that a model needs.
 pub(crate) fn column_schemas(schema: &Schema) -> Vec<ColumnSchema> {
     let kind = |encoding: &Encoding| match encoding {
-        Encoding::Number(_) => ColumnKind::Number,
+        Encoding::Number(_) | Encoding::Skewed(_) => ColumnKind::Number,
         Encoding::Time { .. } => ColumnKind::Time,
         Encoding::Binary { names } | Encoding::OneHot { names } | Encoding::Code { names } => {
             ColumnKind::Category { names: names.clone() }

@@ -69,6 +69,8 @@ pub struct Column {
 pub enum Encoding {
     /// A number becomes a number; 0 where it is missing, which is the middle.
     Number(NumberScaling),
+    /// A number of which two scalings are far from a straight line of each other becomes both; 0 where it is missing.
+    Skewed([NumberScaling; 2]),
     /// Two categories: -1 and 1; 0 where it is missing or unknown.
     Binary {
         /// The names of both.
@@ -148,6 +150,22 @@ struct Width {
     codes: usize,
 }
 
+impl Encoding {
+    /// That of a column of numbers, of which these are there, ascending.
+    fn of_numbers(scale: NumberScale, sorted: &[f64]) -> Self {
+        let scaling = NumberScaling::fit(scale, sorted);
+        if scale != NumberScale::Robust {
+            return Self::Number(scaling);
+        }
+        let quantile = NumberScaling::fit(NumberScale::Quantile, sorted);
+        if quantile.is_straight_in(&scaling, sorted) {
+            Self::Number(scaling)
+        } else {
+            Self::Skewed([scaling, quantile])
+        }
+    }
+}
+
 impl Column {
     /// What becomes of these values of the training rows; nothing of a column that is empty or always the same.
     fn fit(name: &str, values: Values, encoder: &Encoder) -> Option<Self> {
@@ -164,7 +182,7 @@ impl Column {
             _ if missing == rows => return None,
             Values::Numbers(numbers) => {
                 let sorted = sorted(numbers);
-                is_told_apart(&sorted).then(|| Encoding::Number(NumberScaling::fit(encoder.scale, &sorted)))?
+                is_told_apart(&sorted).then(|| Encoding::of_numbers(encoder.scale, &sorted))?
             }
             Values::Times(times) => {
                 let sorted = sorted(times);
@@ -192,7 +210,7 @@ impl Column {
     pub fn category_names(&self) -> Option<&[String]> {
         match &self.encoding {
             Encoding::Binary { names } | Encoding::OneHot { names } | Encoding::Code { names } => Some(names),
-            Encoding::Number(_) | Encoding::Time { .. } => None,
+            Encoding::Number(_) | Encoding::Skewed(_) | Encoding::Time { .. } => None,
         }
     }
 
@@ -200,6 +218,7 @@ impl Column {
         let mark = usize::from(self.marks_missing);
         match &self.encoding {
             Encoding::Number(_) => Width { numbers: 1, plain: mark, codes: 0 },
+            Encoding::Skewed(_) => Width { numbers: 2, plain: mark, codes: 0 },
             Encoding::Binary { .. } => Width { numbers: 0, plain: 1 + mark, codes: 0 },
             Encoding::OneHot { names } => Width { numbers: 0, plain: names.len() + mark, codes: 0 },
             Encoding::Code { .. } => Width { numbers: 0, plain: 0, codes: 1 },
@@ -215,11 +234,21 @@ impl Column {
         }
     }
 
+    /// What its numbers are.
+    fn number_names(&self) -> Vec<String> {
+        let name = &self.name;
+        match self.width().numbers {
+            0 => Vec::new(),
+            1 => vec![name.clone()],
+            _ => vec![name.clone(), format!("{name}: quantile")],
+        }
+    }
+
     /// What the columns of 0 and 1 and the like stand for.
     fn plain_names(&self) -> Vec<String> {
         let name = &self.name;
         let mut names = match &self.encoding {
-            Encoding::Number(_) | Encoding::Code { .. } => Vec::new(),
+            Encoding::Number(_) | Encoding::Skewed(_) | Encoding::Code { .. } => Vec::new(),
             Encoding::Binary { names } => vec![format!("{name} is {}", names[1])],
             Encoding::OneHot { names } => names.iter().map(|category| format!("{name} is {category}")).collect(),
             Encoding::Time { cycles, .. } => {
@@ -237,6 +266,7 @@ impl Column {
     fn check(&self) -> Result<()> {
         match &self.encoding {
             Encoding::Number(scaling) | Encoding::Time { scaling, .. } => scaling.check(),
+            Encoding::Skewed(scalings) => scalings.iter().try_for_each(NumberScaling::check),
             Encoding::Binary { names } if names.len() != 2 => {
                 Err(Error::value(format!("categories of column {:?}", self.name), "two", names.len()))
             }
@@ -265,6 +295,11 @@ impl Column {
             (Encoding::Number(scaling), Values::Numbers(x)) => {
                 numbers[0] = if is_missing { T::ZERO } else { T::from_f64(scaling.scale(x[row])) };
             }
+            (Encoding::Skewed(scalings), Values::Numbers(x)) => {
+                for (number, scaling) in numbers.iter_mut().zip(scalings) {
+                    *number = if is_missing { T::ZERO } else { T::from_f64(scaling.scale(x[row])) };
+                }
+            }
             (Encoding::Time { scaling, cycles }, Values::Times(x)) => {
                 numbers[0] = if is_missing { T::ZERO } else { T::from_f64(scaling.scale(x[row])) };
                 for (i, cycle) in cycles.iter().enumerate() {
@@ -289,7 +324,9 @@ impl Column {
                     None => missing,
                 });
             }
-            (Encoding::Number(_) | Encoding::Time { .. }, _) => unreachable!("checked at the door"),
+            (Encoding::Number(_) | Encoding::Skewed(_) | Encoding::Time { .. }, _) => {
+                unreachable!("checked at the door")
+            }
         }
     }
 }
@@ -323,12 +360,10 @@ impl Schema {
 
     /// What each input is: the name of its column, with more where a column has several.
     pub fn input_names(&self) -> Vec<String> {
-        let named = |is_kind: fn(&Column) -> bool| {
-            self.columns.iter().filter(move |column| is_kind(column)).map(|column| column.name.clone())
-        };
-        let numbers = named(|column| column.width().numbers > 0);
+        let numbers = self.columns.iter().flat_map(Column::number_names);
         let plain = self.columns.iter().flat_map(Column::plain_names);
-        numbers.chain(plain).chain(named(|column| column.width().codes > 0)).collect()
+        let codes = self.columns.iter().filter(|column| column.width().codes > 0).map(|column| column.name.clone());
+        numbers.chain(plain).chain(codes).collect()
     }
 
     /// The places of the inputs that a column becomes.
@@ -373,14 +408,15 @@ impl Schema {
         let rows = columns.first().map_or(0, Values::rows);
         for (column, values) in self.columns.iter().zip(columns) {
             let fits = match (&column.encoding, values) {
-                (Encoding::Number(_), Values::Numbers(numbers)) | (Encoding::Time { .. }, Values::Times(numbers)) => {
+                (Encoding::Number(_) | Encoding::Skewed(_), Values::Numbers(numbers))
+                | (Encoding::Time { .. }, Values::Times(numbers)) => {
                     if let Some(row) = numbers.iter().position(|x| x.is_infinite()) {
                         let what = format!("column {:?}, row {row} (counted from 0)", column.name);
                         return Err(Error::value(what, "a finite number", numbers[row]));
                     }
                     true
                 }
-                (Encoding::Number(_) | Encoding::Time { .. }, _) => false,
+                (Encoding::Number(_) | Encoding::Skewed(_) | Encoding::Time { .. }, _) => false,
                 (_, values) => matches!(values, Values::Categories { .. }),
             };
             if !fits {

@@ -50,6 +50,8 @@ pub enum NumberScale {
     Standard,
     /// [`NumberScaling::Robust`]; [`NumberScaling::Standard`] where one row in a hundred, and twenty at least, are more
     /// than six interquartile ranges from the median: that many are no outliers, and the clip would make them all the same.
+    /// A column of numbers of which that and [`NumberScaling::Quantile`] correlate by less than 0.95 becomes both
+    /// ([`Encoding::Skewed`](crate::Encoding::Skewed)): one keeps the distances, the other tells those apart that are close.
     #[default]
     Robust,
     /// [`NumberScaling::Quantile`]
@@ -115,6 +117,19 @@ impl NumberScaling {
     /// What [`NumberScaling::Quantile`] has at its knots: Φ⁻¹ of the share that belongs to each, within ±3.
     pub fn normals() -> &'static [f64] {
         &*NORMALS
+    }
+
+    /// Whether two scalings are nearly a straight line of each other: whether they correlate by 0.95 or more, over numbers
+    /// of these, ascending, that are as far apart as the knots.
+    pub(super) fn is_straight_in(&self, other: &Self, sorted: &[f64]) -> bool {
+        const LEAST: f64 = 0.95;
+        let place = |knot: usize| knot * (sorted.len() - 1) / (KNOTS - 1);
+        let pairs = (0..KNOTS).map(|knot| sorted[place(knot)]).map(|x| [self.scale(x), other.scale(x)]);
+        let means = [0, 1].map(|i| pairs.clone().map(|pair| pair[i]).sum::<f64>() / KNOTS as f64);
+        let product =
+            |i: usize, j: usize| -> f64 { pairs.clone().map(|pair| (pair[i] - means[i]) * (pair[j] - means[j])).sum() };
+        // Equal where there is no spread.
+        product(0, 1) >= LEAST * (product(0, 0) * product(1, 1)).sqrt()
     }
 
     /// The scaled number.

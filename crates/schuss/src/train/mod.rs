@@ -104,6 +104,9 @@ pub struct Settings {
     pub calibrate: bool,
     /// The run ends after more than so many epochs in a row whose validation metric is not better than the best so far.
     pub patience: Option<usize>,
+    /// The run ends after the epoch whose end is nearest to a rest of its schedule ([`Schedule::rests`]) unless its least
+    /// validation loss has become less by this share of itself since the rest before; never with 0, nor at the first rest.
+    pub least_gain: f64,
     /// What a loss that stops being finite does to the run.
     pub on_divergence: OnDivergence,
 }
@@ -218,6 +221,7 @@ impl Default for Settings {
             keep: Keep::Last,
             calibrate: false,
             patience: None,
+            least_gain: 0.0,
             on_divergence: OnDivergence::Stop,
         }
     }
@@ -366,6 +370,7 @@ impl Settings {
             ("keep", format!("{:?}", self.keep)),
             ("calibrate", self.calibrate.to_string()),
             ("patience", format!("{:?}", self.patience)),
+            ("least gain", self.least_gain.to_string()),
         ]
     }
 
@@ -375,6 +380,7 @@ impl Settings {
             ("keep", "last where there are no validation data", self.keep.chooses()),
             ("calibrate", "false where there are no validation data", self.calibrate),
             ("patience", "none where there are no validation data", self.patience.is_some()),
+            ("least_gain", "0 where there are no validation data", self.least_gain > 0.0),
             ("schedule", "another than plateau where there are no validation data", self.schedule.plateau().is_some()),
         ];
         match needs_valid.into_iter().find(|(_, _, is_set)| *is_set && parts.valid.is_none()) {
@@ -406,6 +412,11 @@ impl Settings {
         within("weight decay", self.weight_decay, 0.0, f64::MAX)?;
         within("mixup", self.mixup, 0.0, 4.0)?;
         within("label smoothing", self.label_smoothing, 0.0, 1.0)?;
+        within("least gain", self.least_gain, 0.0, 1.0)?;
+        if self.least_gain > 0.0 && self.schedule.rests().is_empty() {
+            let expected = format!("0 with a schedule that has no rests, as {} has", Schedule::CosLog4);
+            return Err(Error::value("least gain", expected, self.least_gain));
+        }
         for (what, count) in [("batch size", self.batch_size), ("accumulate", self.accumulate)] {
             if count == 0 {
                 return Err(Error::value(what, "1 or more", 0));

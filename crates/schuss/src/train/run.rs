@@ -67,6 +67,11 @@ pub(super) struct State {
     last_loss: Option<f64>,
     /// Epochs since the best one.
     waited: usize,
+    /// The least validation loss, and what it was when the schedule last rested.
+    #[serde(default)]
+    least_loss: Option<f64>,
+    #[serde(default)]
+    least_loss_at_rest: Option<f64>,
     /// The last metrics, since the run began or went on.
     #[serde(skip)]
     measured: Measured,
@@ -165,6 +170,8 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             first_loss: None,
             last_loss: None,
             waited: 0,
+            least_loss: None,
+            least_loss_at_rest: None,
             measured: Measured::default(),
         };
         Ok(Self {
@@ -396,6 +403,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         let chooses = self.parts.valid.is_some()
             && (self.trainer.settings().keep.chooses()
                 || self.trainer.settings().patience.is_some()
+                || self.trainer.settings().least_gain > 0.0
                 || self.state.plateau.is_some());
         let mut is_last = self.is_over() || epoch + 1 == self.trainer.settings().epochs;
         if chooses {
@@ -468,9 +476,25 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             self.state.waited += 1;
         }
         self.state.is_stopped |= self.trainer.settings().patience.is_some_and(|patience| self.state.waited > patience);
+        self.state.is_stopped |= self.has_stalled(epoch, metrics.loss);
         if let Some(plateau) = &mut self.state.plateau {
             plateau.epoch(metrics.loss);
         }
+    }
+
+    /// Whether the schedule rests after this epoch, and the loss has not become less as it should have since it last did.
+    fn has_stalled(&mut self, epoch: i64, loss: f64) -> bool {
+        let Settings { schedule, batch_size, least_gain, .. } = *self.trainer.settings();
+        let least = self.state.least_loss.map_or(loss, |least| least.min(loss));
+        if least.is_finite() {
+            self.state.least_loss = Some(least);
+        }
+        let epochs = self.total_steps as f64 / self.source.len().div_ceil(batch_size) as f64;
+        if !schedule.rests().iter().any(|share| (share * epochs).round() as i64 == epoch + 1) {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.state.least_loss_at_rest, self.state.least_loss);
+        before.zip(self.state.least_loss).is_some_and(|(before, now)| before - now < least_gain * before.abs())
     }
 
     fn epoch_event(&self, epoch: i64) -> Event {

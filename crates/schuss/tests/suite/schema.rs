@@ -35,9 +35,10 @@ fn clip(z: f64) -> f64 {
 fn numbers_are_scaled() {
     let with = |scale| Encoder { scale, ..Encoder::default() };
     let numbers = Values::Numbers(&[1.0, 2.0, 3.0, 4.0, 105.0]);
-    // The quartiles are 2 and 4.
-    let robust: Vec<[f64; 1]> = [-1.0, -0.5, 0.0, 0.5, 51.0].map(|z| [clip(z)]).to_vec();
-    check(numbers, &with(NumberScale::Robust), &robust.iter().map(|x| &x[..]).collect::<Vec<_>>(), [1, 0, 0]);
+    // The quartiles are 2 and 4. So far off is the last that the quantiles, Φ⁻¹ of 0 to 4 quarters, stand beside.
+    let quartile = 0.6744897501960817;
+    let robust = [(-1.0, -3.0), (-0.5, -quartile), (0.0, 0.0), (0.5, quartile), (51.0, 3.0)].map(|(z, q)| [clip(z), q]);
+    check(numbers, &with(NumberScale::Robust), &robust.each_ref().map(|x| &x[..]), [2, 0, 0]);
     check(numbers, &with(NumberScale::None), &[&[1.0], &[2.0], &[3.0], &[4.0], &[105.0]], [1, 0, 0]);
     check(numbers, &with(NumberScale::Divide(2.0)), &[&[0.5], &[1.0], &[1.5], &[2.0], &[52.5]], [1, 0, 0]);
     let few = Values::Numbers(&[1.0, 3.0]);
@@ -60,8 +61,43 @@ fn tails_are_not_outliers() {
         let numbers: Vec<f64> =
             (0..1000).map(|i| if i < far { 1e4 + f64::from(i) } else { f64::from(i % 10) }).collect();
         let schema = Schema::fit([("x", Values::Numbers(&numbers))], &Encoder::default());
-        let is_standard = matches!(schema.columns[0].encoding, Encoding::Number(NumberScaling::Standard { .. }));
+        let (Encoding::Number(scaling) | Encoding::Skewed([scaling, _])) = &schema.columns[0].encoding else {
+            panic!("{:?}", schema.columns[0]);
+        };
+        let is_standard = matches!(scaling, NumberScaling::Standard { .. });
         assert_eq!(is_standard, is_tail, "{far} far off: {:?}", schema.columns[0]);
+    }
+}
+
+/// What a column's scaling and its quantiles tell differently is told by both.
+#[test]
+fn skewed_numbers_become_two() {
+    let shares = (1..1000).map(|i| f64::from(i) / 1000.0);
+    let logit = |share: f64| (share / (1.0 - share)).ln();
+    let of = |f: fn(f64) -> f64| -> Vec<f64> { shares.clone().map(logit).map(f).collect() };
+    for (what, numbers, is_skewed) in [
+        ("logistic", of(|z| z), false),
+        ("uniform", shares.clone().collect(), false),
+        ("two values", of(|z| f64::from(z > 1.0)), false),
+        ("far from 0", of(|z| 1e9 + 1e-3 * z), false),
+        ("log-logistic", of(|z| (2.0 * z).exp()), true),
+        ("mostly 0", of(|z| if z > 2.0 { z.exp() } else { 0.0 }), true),
+        ("huge", of(|z| 1e300 * (z - 1.0).exp().min(1e8)), true),
+    ] {
+        let column = [("x", Values::Numbers(&numbers))];
+        let fit = |scale| Schema::fit(column, &Encoder { scale, ..Encoder::default() });
+        let schema = fit(NumberScale::Robust);
+        assert_eq!(matches!(schema.columns[0].encoding, Encoding::Skewed(_)), is_skewed, "{what}");
+        assert_eq!(schema.input_names().len(), if is_skewed { 2 } else { 1 }, "{what}");
+        let inputs = schema.encode::<f64>(&[column[0].1]).unwrap();
+        assert!(inputs.iter().all(|x| x.is_finite()), "{what}");
+        if is_skewed {
+            let quantiles = fit(NumberScale::Quantile).encode::<f64>(&[column[0].1]).unwrap();
+            assert_eq!(inputs.column(1), quantiles.column(0), "{what}");
+            assert!(inputs.column(0).windows(2).into_iter().all(|pair| pair[0] <= pair[1]), "{what}");
+            let missing = schema.encode::<f64>(&[Values::Numbers(&[NAN])]).unwrap();
+            assert!(missing.iter().all(|x| *x == 0.0), "{what}: {missing}");
+        }
     }
 }
 
@@ -207,6 +243,7 @@ fn schemas_are_written_and_hostile_ones_refused() {
         ("c", Values::Categories { codes: &[Some(0), Some(1), None], names: &two }),
         ("t", Values::Times(&[0.0, 1e9, NAN])),
     ];
+    let knots = |knots: Vec<f64>| NumberScaling::Quantile { knots };
     let path = std::env::temp_dir().join(format!("schuss-schema-{}.safetensors", std::process::id()));
     for scale in [NumberScale::None, NumberScale::Standard, NumberScale::Robust, NumberScale::Quantile] {
         let schema = Schema::fit(columns, &Encoder { scale, ..Encoder::default() });
@@ -223,8 +260,10 @@ fn schemas_are_written_and_hostile_ones_refused() {
     let number = |scaling| with(0, Encoding::Number(scaling));
     for (schema, expected) in [
         (number(NumberScaling::Standard { mean: 0.0, deviation: 0.0 }), "not zero"),
-        (number(NumberScaling::Quantile { knots: vec![0.0; 3] }), "257, ascending"),
-        (number(NumberScaling::Quantile { knots: (0..257).rev().map(f64::from).collect() }), "257, ascending"),
+        (number(knots(vec![0.0; 3])), "257, ascending"),
+        (number(knots((0..257).rev().map(f64::from).collect())), "257, ascending"),
+        (with(0, Encoding::Skewed([NumberScaling::None, knots(vec![0.0; 3])])), "257, ascending"),
+        (with(0, Encoding::Skewed([NumberScaling::None, NumberScaling::None])), "inputs of the schema"),
         (with(1, Encoding::Binary { names: names(&["a"]) }), "two"),
         (with(1, Encoding::OneHot { names: names(&["a", "a"]) }), "each once"),
         (Schema { columns: good.columns[1..].to_vec(), ..good.clone() }, "inputs of the schema"),

@@ -311,7 +311,7 @@ fn a_file_has_all_of_it_and_may_be_hostile() {
     for outputs in ["0", "1", "66", "18446744073709551615"] {
         check(r#""outputs":4,"deviation""#, &format!(r#""outputs":{outputs},"deviation""#));
     }
-    check(r#""deviation":0.1"#, r#""deviation":-0.1"#);
+    check(r#""deviation":0.25"#, r#""deviation":-0.25"#);
     check(r#""activation":"mish""#, r#""activation":{"softmax":{"epsilon":0.0}}"#);
     check(r#""parametrization":"neural-tangent""#, r#""parametrization":"other""#);
     check(r#""output_range":[[-1.5,4.0]]"#, r#""output_range":[[4.0,-1.5]]"#);

@@ -4,8 +4,8 @@
 use ndarray::Array2;
 use schuss::{
     Activation, Augment, Clip, Control, Dataset, Error, Evaluate, Event, Features, Init, Keep, Loss, Mlp, Model,
-    Network, NormKind, OnDivergence, Optimizer, Order, Pace, Parts, Pass, Run, Settings, Summary, Targets, Task,
-    Threads, Trainer, WarmUp, Workspace, train, weights_sha256,
+    Network, NormKind, OnDivergence, Optimizer, Order, Pace, Parts, Pass, Run, Schedule, Settings, Summary, Targets,
+    Task, Threads, Trainer, WarmUp, Workspace, train, weights_sha256,
 };
 
 const ROWS: usize = 300;
@@ -349,6 +349,58 @@ fn the_best_epoch_is_kept_and_patience_ends() {
     assert_eq!(summary.kept_epoch, last_best as i64, "{accuracies:?}");
     assert_eq!(summary.measured.valid, Some(model.evaluate(parts.train, &Threads::ONE).unwrap()));
     assert_eq!(summary.measured.valid.unwrap().accuracy(), Some(best));
+}
+
+/// A run whose validation loss has become less by too small a share where its schedule rests ends there.
+#[test]
+fn what_gains_too_little_ends_at_a_rest() {
+    let (pixels, labels) = (pixels(), labels());
+    let parts = Parts { test: None, ..with_valid(&pixels, &labels) };
+    let schedule = Schedule::CosLog4;
+    let settings =
+        |least_gain| Settings { learning_rate: 0.05, epochs: 30, schedule, least_gain, ..Settings::default() };
+    let losses = |least_gain| {
+        let settings = settings(least_gain);
+        let mut model = model(&Mlp::new(&[100, 30, 10], Activation::Relu, SOFTMAX));
+        let mut losses = Vec::new();
+        let summary = train(&mut model, parts, &settings, &Threads::ONE, |event| {
+            if let Event::Epoch { epoch: 0.., valid: Some(valid), .. } = event {
+                losses.push(valid.loss);
+            }
+            Control::Continue
+        })
+        .unwrap();
+        assert_eq!(summary.stopped, losses.len() < 30);
+        losses
+    };
+    let all = losses(0.0);
+    // 1/15, 3/15 and 7/15 of 30 epochs.
+    let least = [2, 6, 14].map(|epochs| all[..epochs].iter().copied().fold(f64::INFINITY, f64::min));
+    let gains = [1, 2].map(|rest| 1.0 - least[rest] / least[rest - 1]);
+    let mut ends = Vec::new();
+    for least_gain in [0.0, 0.5 * gains[0].min(gains[1]), 0.5 * (gains[0] + gains[1]), 1.0] {
+        let end = if gains[0] < least_gain {
+            6
+        } else if gains[1] < least_gain {
+            14
+        } else {
+            30
+        };
+        assert_eq!(losses(least_gain), all[..end], "{least_gain} of {gains:?}");
+        ends.push(end);
+    }
+    assert_eq!((ends.len(), ends[0], ends[3]), (4, 30, 6), "{gains:?}");
+    // Whoever goes on knows what was there at the rest before.
+    let steps = |kill_after: usize| {
+        let mut model = model(&Mlp::new(&[100, 30, 10], Activation::Relu, SOFTMAX));
+        let mut other = model.clone();
+        let mut run = Run::new(&mut model, parts, &settings(1.0), &Threads::ONE).unwrap();
+        (0..kill_after).for_each(|_| drop(run.advance().unwrap()));
+        let mut run = Run::resume(&mut other, parts, &settings(1.0), &Threads::ONE, &run.checkpoint()).unwrap();
+        while run.advance().unwrap().is_some() {}
+        run.steps()
+    };
+    assert_eq!([1, 20, 40].map(steps), [steps(0); 3]);
 }
 
 /// A loss that overflows: the message names where; a run that may go back goes on with half the rate and ends well.
