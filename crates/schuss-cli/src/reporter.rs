@@ -279,6 +279,13 @@ impl<'a> Reporter<'a> {
         }
         let steps = counted(summary.steps as usize, "step");
         say!("trained in {:.2} s, {steps}: {speed}", self.train_seconds);
+        if let Some(early) = done.get("ended_early").and_then(Value::as_u64) {
+            let of_all = match self.plan.members() {
+                1 => "the network".into(),
+                members => format!("{early} of {members} networks"),
+            };
+            say!("{of_all} ended early, where the validation metric became no better");
+        }
         if done.get("kept_epoch").is_some() {
             let is_best = self.plan.options.keep.as_deref().is_some_and(|keep| keep != "last");
             let reason = if is_best { "the best by validation" } else { "the last with finite numbers" };

@@ -150,6 +150,29 @@ fn bits_of_tables_do_not_depend_on_threads() {
     assert_eq!(again["weights_sha256"], expected);
 }
 
+/// Networks that gain too little end where their schedule rests, on any number of threads; whoever says how many epochs there
+/// are gets as many.
+#[test]
+fn networks_that_gain_too_little_end_early() {
+    let room = room();
+    let run = |options: &str| {
+        let command = format!("train train.csv --ignore class --preset small --no-report {options}");
+        (room.schuss(&format!("{command} --json")).ok().done(), room.schuss(&command).ok().stdout)
+    };
+    let whole = run("--epochs 20");
+    let (early, text) = run("--epochs 20 --least-gain 0.99");
+    assert!(text.contains("the network ended early"), "{text}");
+    assert_eq!((&early["ended_early"], &whole.0["ended_early"]), (&1.into(), &Value::Null));
+    // After 3/15 of the epochs.
+    assert_eq!(5 * early["steps"].as_u64().unwrap(), whole.0["steps"].as_u64().unwrap());
+    let (both, text) = run("--epochs 20 --least-gain 0.99 --bag 2 --threads 2");
+    assert!(text.contains("2 of 2 networks ended early"), "{text}");
+    assert_eq!(both["weights_sha256"], run("--epochs 20 --least-gain 0.99 --bag 2 --threads 1").0["weights_sha256"]);
+    // Where nothing is said of the length.
+    let (_, text) = run("");
+    assert!(text.contains("up to 40 epochs"), "{text}");
+}
+
 /// Rows are held out by group and by time as the flags say, and judged by again when the run's own data are evaluated.
 #[test]
 fn groups_and_times_are_kept_apart() {

@@ -291,6 +291,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     let folder = resumed.unwrap_or_else(|| RunFolder::new(path()));
     let mut watcher = Watcher::new(plan, (reporter, clock, folder), &arguments, before);
     let mut last = None;
+    let mut ended_early = 0;
     while trained.len() < members && !watcher.is_stopped {
         let first = trained.len();
         let count =
@@ -340,6 +341,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         };
         for (summary, model) in summaries.into_iter().zip(models) {
             watcher.steps += summary.steps;
+            ended_early += usize::from(summary.stopped && !watcher.is_stopped);
             last = Some(summary);
             if members > 1 && !watcher.is_stopped {
                 watcher.folder.save_member(trained.len(), &model)?;
@@ -380,6 +382,9 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     }
     if is_stopped {
         done["interrupted"] = true.into();
+    }
+    if ended_early > 0 {
+        done["ended_early"] = ended_early.into();
     }
     folder.record(&done)?;
     if !is_stopped {
