@@ -299,8 +299,9 @@ pub struct Options {
     #[arg(long, value_name = "EPOCHS", allow_hyphen_values = true, value_parser = count_from_0, help_heading = "Run")]
     pub patience: Option<usize>,
 
-    /// End where the schedule rests (coslog4: after 1/5 and 7/15 of the run) unless the validation loss has become less by
-    /// this share since the rest before; 0: never [default: 0.01 of a table whose length is not said, else 0]
+    /// End where the schedule rests (coslog4: after 1/5 and 7/15 of the epochs) unless the validation loss has become less
+    /// by this share since the rest before; 0: never [default: 0.01 with --preset td or small where nothing else is said of
+    /// length, schedule and what to keep, but for poisson; else 0]
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = share, help_heading = "Run")]
     pub least_gain: Option<f64>,
 
@@ -386,6 +387,11 @@ impl Options {
             steps: config.steps.filter(|_| self.time.is_none()),
             epochs: config.epochs.filter(|_| self.time.is_none()),
             pace: config.pace.filter(|_| self.time.is_none() && self.epochs.is_none()),
+            // It was chosen for that schedule and that length.
+            least_gain: config.least_gain.filter(|_| {
+                let has_length = self.time.is_some() || self.epochs.is_some() || self.steps.is_some();
+                self.schedule.is_none() && self.loss.is_none() && !has_length
+            }),
             ..config
         };
         self.or(config)
@@ -541,6 +547,9 @@ impl Options {
         }
         if self.time.is_some() && self.schedule.as_deref().is_some_and(|schedule| schedule.starts_with("step:")) {
             return contradiction("--time", "--schedule step", "how many steps fit into that time is not known before");
+        }
+        if self.least_gain.is_some_and(|gain| gain > 0.0) && (self.time.is_some() || self.pace.is_some()) {
+            return contradiction("--least-gain", "--time", "a run with a deadline takes all of its time");
         }
         if self.bag.is_some_and(|members| members > 1) && (self.time.is_some() || self.pace.is_some()) {
             return contradiction("--bag", "--time", "one network has all the time");
@@ -702,6 +711,7 @@ mod tests {
             "--test-at-end",
             "--keep=best",
             "--patience=4",
+            "--least-gain=0.02",
             "--on-divergence=rollback",
             "--checkpoint=30s",
             "--precision=f64",

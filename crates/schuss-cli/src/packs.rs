@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use schuss::{Encoding, ModelFile, NumberScaling, Schema};
+use schuss::{Column, Encoding, ModelFile, NumberScaling, Schema};
 use schuss_data::{Data, Examples, open_pack};
 
 use crate::failure::{Failure, Result};
@@ -76,11 +76,16 @@ pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>) -> Res
 
 /// How the numbers of packed rows are scaled.
 fn scale_of(schema: &Schema) -> String {
-    let scaling = schema.columns.iter().find_map(|column| match &column.encoding {
+    let mut scalings = schema.columns.iter().filter_map(|column| match &column.encoding {
         Encoding::Number(scaling) | Encoding::Skewed([scaling, _]) | Encoding::Time { scaling, .. } => Some(scaling),
         _ => None,
     });
-    match scaling {
+    // Which standardises columns with heavy tails.
+    let is_robust = |column: &Column| matches!(column.encoding, Encoding::Skewed(_));
+    if schema.columns.iter().any(is_robust) || scalings.clone().any(|s| matches!(s, NumberScaling::Robust { .. })) {
+        return "robust".into();
+    }
+    match scalings.next() {
         Some(NumberScaling::None) => "none".into(),
         Some(NumberScaling::Divide(divisor)) => divisor.to_string(),
         Some(NumberScaling::Standard { .. }) => "standard".into(),

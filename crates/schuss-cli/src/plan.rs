@@ -130,9 +130,15 @@ impl Plan {
         let is_timed = options.time.is_some() || options.pace.is_some();
         options.schedule.get_or_insert_with(|| settings.schedule.to_string());
         options.batch_size.get_or_insert(settings.batch_size);
+        if options.keep.is_none() && options.valid.as_deref() != Some("0") {
+            options.keep = Some("least-loss".into());
+        }
         if !is_timed && options.steps.is_none() {
+            // A share of a loss says something where the loss has its least at 0.
+            let is_from_0 = options.loss.as_deref() != Some("poisson");
             let rests = options.schedule.as_deref() == Some("coslog4");
-            if options.epochs.is_none() && rests && options.valid.as_deref() != Some("0") {
+            let chooses = options.keep.as_deref().is_some_and(|keep| keep != "last");
+            if options.epochs.is_none() && rests && chooses && is_from_0 {
                 options.least_gain.get_or_insert(LEAST_GAIN);
             }
             let steps = rows.div_ceil(options.batch_size.unwrap_or(settings.batch_size));
@@ -141,9 +147,6 @@ impl Plan {
                 _ if members == 1 && options.ensemble.unwrap_or(1) == 1 => settings.epochs,
                 _ => epochs_of_member(steps, real_mlp.task),
             });
-        }
-        if options.keep.is_none() && options.valid.as_deref() != Some("0") {
-            options.keep = Some("least-loss".into());
         }
         options.evaluate.get_or_insert_with(|| match options.epochs {
             Some(epochs) if !is_timed => Evaluate::Every(epochs_between(epochs)).to_string(),

@@ -267,7 +267,7 @@ pub fn leak_warnings(data: &Data, others: &[(String, Dataset)]) -> Result<Vec<St
     let (names, inputs): (Vec<_>, Vec<_>) = sources(data, train.features().columns()).into_iter().unzip();
     let mut named: Vec<&str> = Vec::new();
     for telltale in leaks::telltale_columns(train, &inputs) {
-        // A column may say it twice: by its value, and by being missing.
+        // A column may say it twice: by its value, by its quantile, and by being missing.
         let name = names[telltale.column].as_str();
         if named.contains(&name) || named.len() == 5 {
             continue;
@@ -358,7 +358,11 @@ fn summary<T: Real>(subject: &Subject<T>, part: &str, measures: &[Measure], base
         let seconds = done["train_seconds"].as_f64().unwrap_or(0.0);
         let share = done["speed"]["share_of_peak"].as_f64();
         let share = share.map_or(String::new(), |share| format!(", at {:.0} % of the machine's peak", 100.0 * share));
-        let ended = if done["interrupted"] == true { ", and was interrupted" } else { "" };
+        let ended = match (done["interrupted"] == true, done["ended_early"].as_u64()) {
+            (true, _) => ", and was interrupted",
+            (false, Some(_)) => ", and ended early, having gained too little",
+            (false, None) => "",
+        };
         sentences.push(format!("It took {steps} in {seconds:.2} s{share}{ended}."));
     }
     if let Some(main) = measures.first() {

@@ -284,7 +284,7 @@ impl<'a> Reporter<'a> {
                 1 => "the network".into(),
                 members => format!("{early} of {members} networks"),
             };
-            say!("{of_all} ended early, where the validation metric became no better");
+            say!("{of_all} ended early, having gained too little");
         }
         if done.get("kept_epoch").is_some() {
             let is_best = self.plan.options.keep.as_deref().is_some_and(|keep| keep != "last");

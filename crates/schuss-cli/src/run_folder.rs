@@ -84,6 +84,9 @@ pub struct Progress {
     /// Their steps.
     #[serde(default)]
     pub steps: u64,
+    /// How many of them ended before their last epoch.
+    #[serde(default)]
+    pub ended_early: usize,
 }
 
 /// What is written before the checkpoint itself.

@@ -46,6 +46,7 @@ fn copies(data: &Data) -> usize {
 
 /// All threads, shared out among so many trainings, of which as many go on at the same time as there are workers.
 pub fn shared_out(threads: &Threads, workers: usize, trainings: usize) -> Result<Vec<Threads>> {
+    let workers = workers.max(1);
     let [each, more] = [threads.count() / workers, threads.count() % workers];
     let count = |place: usize| each + usize::from(trainings <= workers && place < more);
     match workers {

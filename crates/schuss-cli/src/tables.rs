@@ -119,7 +119,8 @@ pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>, folds:
         None => {
             let scale = options.scale.get_or_insert_with(|| {
                 reasons.push(
-                    "scale robust: numbers less their median, by their interquartile range, clipped smoothly".into(),
+                    "scale robust: numbers less their median, by their interquartile range, clipped smoothly; skewed ones as quantiles, too"
+                        .into(),
                 );
                 "robust".into()
             });

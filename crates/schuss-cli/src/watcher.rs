@@ -31,6 +31,8 @@ pub struct Watcher<'a> {
     /// Networks that were trained before those that are under way, and the steps of these.
     pub trained: usize,
     pub steps: u64,
+    /// How many of these ended before their last epoch.
+    pub ended_early: usize,
     pub is_stopped: bool,
     /// Since when nothing was heard of.
     since: Instant,
@@ -59,6 +61,7 @@ impl<'a> Watcher<'a> {
             histogram_seconds: 0.0,
             trained: before.member,
             steps: before.steps,
+            ended_early: before.ended_early,
             is_stopped: false,
             since: Instant::now(),
         }
@@ -147,7 +150,8 @@ impl<T: Real> Watch<T> for Watcher<'_> {
         // What is needed to go on, before runs that are to stop end themselves.
         let checkpoints: Vec<_> = runs.iter().map(|run| run.checkpoint()).collect();
         let (elapsed, train_seconds) = (self.clock.elapsed(), self.reporter.train_seconds);
-        let progress = Progress { elapsed, train_seconds, member: self.trained, steps: self.steps };
+        let Self { trained: member, steps, ended_early, .. } = *self;
+        let progress = Progress { elapsed, train_seconds, member, steps, ended_early };
         self.folder.save_checkpoint(&checkpoints, progress)?;
         if is_interrupted() {
             runs.iter_mut().for_each(|run| run.stop());

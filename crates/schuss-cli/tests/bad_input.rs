@@ -592,6 +592,7 @@ fn settings_that_need_each_other_or_contradict_each_other_say_why() {
         ("--least-gain 0.1 --valid 0", ["--least-gain and --valid 0", "chooses by validation data"]),
         ("--least-gain 0.1 --valid 0.2 --schedule cosine", ["least gain", "coslog4"]),
         ("--least-gain 1.5", ["--least-gain", "1.5"]),
+        ("--least-gain 0.1 --time 5s", ["--least-gain and --time", "deadline"]),
         ("--patience 3 --keep last", ["--patience and --keep last", "keeps the best"]),
         ("--freeze 1", ["--freeze needs --from MODEL", ""]),
         ("--new-head", ["--new-head needs --from MODEL", ""]),

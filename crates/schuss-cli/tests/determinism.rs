@@ -265,7 +265,7 @@ fn a_killed_run_goes_on_to_the_same_end() {
         _ => format!("{everything} --optimizer {optimizer}"),
     });
     let lbfgs = "--hidden 32 --norm layer --optimizer lbfgs --epochs 60 --valid 0.2 --patience 50";
-    let ensembles = ["--bag 4", "--ensemble 3 --bag 2", "--bag 3 --least-gain 0.02"].map(|networks| {
+    let ensembles = ["--bag 4", "--ensemble 3 --bag 2", "--bag 6 --least-gain 0.02"].map(|networks| {
         format!("table.csv {networks} --epochs 20 --hidden 64,64 --batch-size 32 --evaluate each-epoch")
     });
     let of_digits = everything.iter().map(String::as_str).chain([lbfgs]).map(|options| format!("digits {options}"));
@@ -293,6 +293,8 @@ fn a_killed_run_goes_on_to_the_same_end() {
         let last = String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_string();
         let done: Value = serde_json::from_str(&last).unwrap();
         assert_eq!(sha256_of(&done), sha256_of(&expected.done()), "{options}");
+        assert_eq!(done["ended_early"], expected.done()["ended_early"], "{options}");
+        assert_eq!(done["ended_early"].is_u64(), options.contains("--least-gain"), "{options}");
         // Its metrics are those of the undisturbed run, line by line, once.
         assert_eq!(room.metrics("run"), room.metrics("whole"), "{options}");
         assert!(!room.path("run/member-0.safetensors").exists(), "nothing is left of the way there");

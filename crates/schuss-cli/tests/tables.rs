@@ -157,7 +157,8 @@ fn networks_that_gain_too_little_end_early() {
     let room = room();
     let run = |options: &str| {
         let command = format!("train train.csv --ignore class --preset small --no-report {options}");
-        (room.schuss(&format!("{command} --json")).ok().done(), room.schuss(&command).ok().stdout)
+        let json = command.replace("--out open", "--out json");
+        (room.schuss(&format!("{json} --json")).ok().done(), room.schuss(&command).ok().stdout)
     };
     let whole = run("--epochs 20");
     let (early, text) = run("--epochs 20 --least-gain 0.99");
@@ -169,8 +170,12 @@ fn networks_that_gain_too_little_end_early() {
     assert!(text.contains("2 of 2 networks ended early"), "{text}");
     assert_eq!(both["weights_sha256"], run("--epochs 20 --least-gain 0.99 --bag 2 --threads 1").0["weights_sha256"]);
     // Where nothing is said of the length.
-    let (_, text) = run("");
+    let (_, text) = run("--out open");
     assert!(text.contains("up to 40 epochs"), "{text}");
+    for other in ["--keep last", "--config open/config.toml --epochs 5", "--schedule cosine", "--loss mae --valid 0"] {
+        let (done, text) = run(other);
+        assert!(!text.contains("up to") && done["ended_early"].is_null(), "{other}: {text}");
+    }
 }
 
 /// Rows are held out by group and by time as the flags say, and judged by again when the run's own data are evaluated.

@@ -291,7 +291,6 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     let folder = resumed.unwrap_or_else(|| RunFolder::new(path()));
     let mut watcher = Watcher::new(plan, (reporter, clock, folder), &arguments, before);
     let mut last = None;
-    let mut ended_early = 0;
     while trained.len() < members && !watcher.is_stopped {
         let first = trained.len();
         let count =
@@ -306,9 +305,11 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         let mut models: Vec<_> = (first..).zip(&plans).map(new_model).collect::<Result<_>>()?;
         let mut states = checkpoints.take().into_iter().flatten();
         let mut runs = Vec::with_capacity(count);
+        let mut steps_of_all = Vec::with_capacity(count);
         for (((model, plan), fold), threads) in models.iter_mut().zip(&plans).zip(&folds).zip(&threads_of) {
             let parts = member_parts(data, plan, fold)?;
             let settings = plan.settings(parts.train)?;
+            steps_of_all.push(settings.total_steps(parts.train.total_rows()));
             runs.push(match states.next() {
                 None => Run::new(model, parts, &settings, threads).map_err(Failure::usage)?,
                 Some(bytes) => Run::resume(model, parts, &settings, threads, &bytes)?,
@@ -339,9 +340,10 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
             Err(Ended::Run(_, error)) => return Err(error.into()),
             Err(Ended::Watch(failure)) => return Err(failure),
         };
-        for (summary, model) in summaries.into_iter().zip(models) {
+        for ((summary, of_all), model) in summaries.into_iter().zip(steps_of_all).zip(models) {
             watcher.steps += summary.steps;
-            ended_early += usize::from(summary.stopped && !watcher.is_stopped);
+            let is_early = summary.stopped && summary.steps < of_all;
+            watcher.ended_early += usize::from(is_early && !watcher.is_stopped);
             last = Some(summary);
             if members > 1 && !watcher.is_stopped {
                 watcher.folder.save_member(trained.len(), &model)?;
@@ -352,7 +354,7 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
     }
     // All members may have been trained before an interruption.
     watcher.open()?;
-    let Watcher { reporter, clock, mut folder, histogram_seconds, steps, is_stopped, .. } = watcher;
+    let Watcher { reporter, clock, mut folder, histogram_seconds, steps, ended_early, is_stopped, .. } = watcher;
     reporter.bar.finish_and_clear();
     let model = model_of(data, trained, &threads)?;
     let none = || Summary { steps, stopped: false, kept_epoch: -1, measured: Measured::default(), pace: None };

@@ -16,8 +16,8 @@ use std::str::FromStr;
 use schuss_kernels::Products;
 
 use crate::{
-    Augment, Clip, Dataset, Error, Layer, Metrics, Model, Optimizer, Real, Result, Schedule, Stream, Targets, Threads,
-    WarmUp,
+    Augment, Clip, Dataset, Error, Layer, Loss, Metrics, Model, Optimizer, Real, Result, Schedule, Stream, Targets,
+    Threads, WarmUp,
 };
 
 pub use find_rate::{FoundRate, find_rate};
@@ -302,7 +302,7 @@ pub struct Measured {
 pub struct Summary {
     /// Steps made.
     pub steps: u64,
-    /// Whether it was ended, by a callback or for want of patience, before its last step.
+    /// Whether it was ended, by a callback or for want of something better, at any of its steps.
     pub stopped: bool,
     /// The epoch whose parameters the model has: the last one, the best one, or the last good one where a run went on
     /// without numbers.
@@ -415,6 +415,10 @@ impl Settings {
         within("least gain", self.least_gain, 0.0, 1.0)?;
         if self.least_gain > 0.0 && self.schedule.rests().is_empty() {
             let expected = format!("0 with a schedule that has no rests, as {} has", Schedule::CosLog4);
+            return Err(Error::value("least gain", expected, self.least_gain));
+        }
+        if self.least_gain > 0.0 && (model.loss == Loss::Poisson || self.pace.is_some()) {
+            let expected = "0 with a deadline, and with poisson, whose least is not 0";
             return Err(Error::value("least gain", expected, self.least_gain));
         }
         for (what, count) in [("batch size", self.batch_size), ("accumulate", self.accumulate)] {

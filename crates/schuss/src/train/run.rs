@@ -68,9 +68,7 @@ pub(super) struct State {
     /// Epochs since the best one.
     waited: usize,
     /// The least validation loss, and what it was when the schedule last rested.
-    #[serde(default)]
     least_loss: Option<f64>,
-    #[serde(default)]
     least_loss_at_rest: Option<f64>,
     /// The last metrics, since the run began or went on.
     #[serde(skip)]
