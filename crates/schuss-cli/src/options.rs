@@ -480,15 +480,16 @@ impl Options {
         }
     }
 
+    /// Whether a run ends that gains too little.
+    pub fn needs_gain(&self) -> bool {
+        self.least_gain.is_some_and(|gain| gain > 0.0)
+    }
+
     /// Whether something is chosen by validation data.
     pub fn chooses_by_validation(&self) -> bool {
         let is_plateau = self.schedule.as_deref().is_some_and(|schedule| schedule.starts_with("plateau"));
         let keeps = self.keep.as_deref().is_some_and(|keep| keep != "last");
-        self.patience.is_some()
-            || self.least_gain.is_some_and(|gain| gain > 0.0)
-            || keeps
-            || is_plateau
-            || self.calibrate == Some(true)
+        self.patience.is_some() || self.needs_gain() || keeps || is_plateau || self.calibrate == Some(true)
     }
 
     /// Fails where two settings contradict each other, whatever the data.
@@ -525,7 +526,7 @@ impl Options {
         let has_no_valid = self.valid.as_deref() == Some("0");
         let chooses = [
             ("--patience", self.patience.is_some()),
-            ("--least-gain", self.least_gain.is_some_and(|gain| gain > 0.0)),
+            ("--least-gain", self.needs_gain()),
             ("--keep best", self.keep.as_deref() == Some("best")),
             ("--keep least-loss", self.keep.as_deref() == Some("least-loss")),
             ("--calibrate", self.calibrate == Some(true)),
@@ -548,7 +549,7 @@ impl Options {
         if self.time.is_some() && self.schedule.as_deref().is_some_and(|schedule| schedule.starts_with("step:")) {
             return contradiction("--time", "--schedule step", "how many steps fit into that time is not known before");
         }
-        if self.least_gain.is_some_and(|gain| gain > 0.0) && (self.time.is_some() || self.pace.is_some()) {
+        if self.needs_gain() && (self.time.is_some() || self.pace.is_some()) {
             return contradiction("--least-gain", "--time", "a run with a deadline takes all of its time");
         }
         if self.bag.is_some_and(|members| members > 1) && (self.time.is_some() || self.pace.is_some()) {

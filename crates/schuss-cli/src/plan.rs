@@ -157,7 +157,7 @@ impl Plan {
             if preset == "small" { "RealMLP-TD-S" } else { "RealMLP-TD" },
             if members > 1 { format!(", {members} networks chosen by a part of the rows each") } else { String::new() },
             options.epochs.map_or_else(String::new, |epochs| {
-                let most = if options.least_gain.is_some_and(|gain| gain > 0.0) { "up to " } else { "" };
+                let most = if options.needs_gain() { "up to " } else { "" };
                 format!(", {most}{epochs} epochs")
             }),
         ));

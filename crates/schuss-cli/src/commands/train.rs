@@ -305,11 +305,9 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
         let mut models: Vec<_> = (first..).zip(&plans).map(new_model).collect::<Result<_>>()?;
         let mut states = checkpoints.take().into_iter().flatten();
         let mut runs = Vec::with_capacity(count);
-        let mut steps_of_all = Vec::with_capacity(count);
         for (((model, plan), fold), threads) in models.iter_mut().zip(&plans).zip(&folds).zip(&threads_of) {
             let parts = member_parts(data, plan, fold)?;
             let settings = plan.settings(parts.train)?;
-            steps_of_all.push(settings.total_steps(parts.train.total_rows()));
             runs.push(match states.next() {
                 None => Run::new(model, parts, &settings, threads).map_err(Failure::usage)?,
                 Some(bytes) => Run::resume(model, parts, &settings, threads, &bytes)?,
@@ -340,10 +338,9 @@ fn run_plan<T: Real + Burst>(plan: &Plan, data: &Data, arguments: RunArguments) 
             Err(Ended::Run(_, error)) => return Err(error.into()),
             Err(Ended::Watch(failure)) => return Err(failure),
         };
-        for ((summary, of_all), model) in summaries.into_iter().zip(steps_of_all).zip(models) {
+        for (summary, model) in summaries.into_iter().zip(models) {
             watcher.steps += summary.steps;
-            let is_early = summary.stopped && summary.steps < of_all;
-            watcher.ended_early += usize::from(is_early && !watcher.is_stopped);
+            watcher.ended_early += usize::from(summary.stopped && !watcher.is_stopped);
             last = Some(summary);
             if members > 1 && !watcher.is_stopped {
                 watcher.folder.save_member(trained.len(), &model)?;

@@ -302,7 +302,7 @@ pub struct Measured {
 pub struct Summary {
     /// Steps made.
     pub steps: u64,
-    /// Whether it was ended, by a callback or for want of something better, at any of its steps.
+    /// Whether it was ended, by a callback or for want of something better, before its last step.
     pub stopped: bool,
     /// The epoch whose parameters the model has: the last one, the best one, or the last good one where a run went on
     /// without numbers.

@@ -281,7 +281,8 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         if is_stale || self.trainer.settings().test_at_end {
             measured.test = test.map(|test| self.trainer.evaluate_kept(test)).transpose()?;
         }
-        Ok(Summary { steps: step, stopped: is_stopped, kept_epoch, measured, pace: self.state.pace })
+        let stopped = is_stopped && step < self.total_steps;
+        Ok(Summary { steps: step, stopped, kept_epoch, measured, pace: self.state.pace })
     }
 
     /// Goes to the rows of the epoch from where it stands.
