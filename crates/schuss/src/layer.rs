@@ -139,19 +139,9 @@ impl Layer {
         }
     }
 
-    /// Columns of [`LayerMemory::kept`], for a layer whose backward [goes back through a ReLU](Self::fuses), too, or not.
-    pub(crate) fn kept_columns(&self, is_after_relu: bool) -> usize {
-        match self {
-            Self::Dropout(dropout) => {
-                if is_after_relu {
-                    0
-                } else {
-                    dropout.features
-                }
-            }
-            Self::Norm(norm) => norm.kept_columns(),
-            _ => 0,
-        }
+    /// Columns of [`LayerMemory::kept`].
+    pub(crate) fn kept_columns(&self) -> usize {
+        if let Self::Norm(norm) = self { norm.kept_columns() } else { 0 }
     }
 
     /// Numbers of [`LayerMemory::moments`].
@@ -178,7 +168,7 @@ impl Layer {
         let [z, a, kept] = [z, a, kept].map(|matrix| first_rows_mut(matrix, rows));
         match self {
             Self::Dense(dense) => dense.forward(compute, parameters, x, z, a),
-            Self::Dropout(dropout) => dropout.times(dropout_factor).forward(threads, pass, index, x, kept, a),
+            Self::Dropout(dropout) => dropout.times(dropout_factor).forward(threads, pass, index, x, a),
             Self::Norm(norm) => {
                 let kept = Kept { normalized: kept, moments };
                 norm.forward(threads, pass, parameters, statistics, x, kept, z, a);
@@ -203,7 +193,7 @@ impl Layer {
         gradient: &mut [T],
         dx: Option<(ArrayViewMut2<T>, Fused<T>)>,
     ) {
-        let Context { compute, pass, dropout_factor, parameters, .. } = context;
+        let Context { compute, pass, index, dropout_factor, parameters, .. } = context;
         let threads = &compute.threads;
         let rows = x.nrows() * self.copies();
         let LayerMemory { z, a, d, kept, moments } = memory;
@@ -221,7 +211,7 @@ impl Layer {
             Self::Dropout(dropout) => {
                 if let Some((dx, fused)) = dx {
                     let is_after_relu = matches!(fused, Fused::ReluMask(_));
-                    dropout.times(dropout_factor).backward(threads, pass, kept.view(), a, d.view(), dx, is_after_relu);
+                    dropout.times(dropout_factor).backward(threads, pass, index, a, d.view(), dx, is_after_relu);
                 }
             }
             Self::Residual(residual) => dx.into_iter().for_each(|(dx, _)| residual.backward(threads, d.view(), dx)),

@@ -618,11 +618,6 @@ impl<T: Real> Network<T> {
         i > 0 && self.layers[i].fuses() && self.residuals_from(i - 1).next().is_none()
     }
 
-    /// Whether the backward of layer `i` goes back through a ReLU of the layer before, too.
-    pub(crate) fn fuses_relu(&self, i: usize) -> bool {
-        self.fuses(i) && self.layers[i - 1].activation() == Activation::Relu
-    }
-
     /// The residual connections that come from layer `i`.
     fn residuals_from(&self, i: usize) -> impl Iterator<Item = usize> {
         let comes_from = move |layer: &Layer| matches!(layer, Layer::Residual(residual) if residual.from == i);

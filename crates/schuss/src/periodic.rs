@@ -31,8 +31,9 @@ pub struct Periodic {
 
 /// Rows, or frequencies, that vectors work on side by side.
 const LANES: usize = 16;
-/// Outputs beside x.
+/// Outputs beside x, at most, and those of RealMLP, whose loops are compiled for so many: their sums need not go to memory.
 const MOST_OUTPUTS: usize = 64;
+const USUAL_OUTPUTS: usize = 3;
 /// Elements that a sine and a cosine are as much work as.
 const WORK: usize = 8;
 
@@ -72,25 +73,46 @@ impl Periodic {
         range: Range<usize>,
         a: &mut [T],
     ) {
-        let columns = a.len() / range.len().max(1);
+        match self.outputs - 1 {
+            USUAL_OUTPUTS => self.forward_of::<T, USUAL_OUTPUTS>(numbers, parameters, x, range, a),
+            _ => self.forward_of::<T, MOST_OUTPUTS>(numbers, parameters, x, range, a),
+        }
+    }
+
+    /// [`Periodic::forward`] of so many outputs beside x, or of at most [`MOST_OUTPUTS`].
+    #[inline(always)]
+    fn forward_of<T: Real, const OUTPUTS: usize>(
+        &self,
+        numbers: usize,
+        parameters: &[T],
+        x: ArrayView2<T>,
+        range: Range<usize>,
+        a: &mut [T],
+    ) {
+        let outputs = if OUTPUTS == MOST_OUTPUTS { self.outputs - 1 } else { OUTPUTS };
+        if range.is_empty() {
+            return;
+        }
+        let columns = a.len() / range.len();
         for (rows, first) in a.chunks_mut(LANES * columns).zip(range.step_by(LANES)) {
             let count = rows.len() / columns;
             for number in 0..numbers {
                 let [w1, b1, w2, b2] = self.of_number(numbers, parameters, number);
                 let x: [T; LANES] =
                     std::array::from_fn(|row| if row < count { x[(first + row, number)] } else { T::ZERO });
-                let mut sums = [[T::ZERO; LANES]; MOST_OUTPUTS];
-                sums.iter_mut().zip(b2).for_each(|(sums, &b2)| *sums = [b2; LANES]);
+                let mut sums = [[T::ZERO; LANES]; OUTPUTS];
+                sums[..outputs].iter_mut().zip(b2).for_each(|(sums, &b2)| *sums = [b2; LANES]);
                 for (k, (&w1, &b1)) in w1.iter().zip(b1).enumerate() {
                     let frequency = T::from_f64(TAU) * w1;
                     let mut cos = [T::ZERO; LANES];
-                    cos.iter_mut().zip(x).for_each(|(cos, x)| *cos = (frequency * x + b1).sin_cos().1);
-                    for (sums, w2) in sums.iter_mut().zip(w2.chunks(self.frequencies)) {
-                        sums.iter_mut().zip(cos).for_each(|(sum, cos)| *sum += w2[k] * cos);
+                    cos.iter_mut().zip(x).for_each(|(cos, x)| *cos = (frequency * x + b1).cos());
+                    for (output, sums) in sums[..outputs].iter_mut().enumerate() {
+                        let w2 = w2[output * self.frequencies + k];
+                        sums.iter_mut().zip(cos).for_each(|(sum, cos)| *sum += w2 * cos);
                     }
                 }
                 for (row, out) in rows.chunks_mut(columns).enumerate() {
-                    let out = &mut out[number * self.outputs..][..self.outputs];
+                    let out = &mut out[number * (outputs + 1)..][..outputs + 1];
                     out[0] = x[row];
                     out[1..].iter_mut().zip(&sums).for_each(|(out, sums)| *out = sums[row]);
                 }
@@ -121,50 +143,57 @@ impl Periodic {
             gradients,
             [],
             #[inline(always)]
-            |number, gradients, []| self.backward_of(numbers, number, parameters, x, d, gradients),
+            |number, gradients, []| {
+                let of_number = self.of_number(numbers, parameters, number);
+                match self.outputs - 1 {
+                    USUAL_OUTPUTS => self.backward_of::<T, USUAL_OUTPUTS>(number, of_number, x, d, gradients),
+                    _ => self.backward_of::<T, MOST_OUTPUTS>(number, of_number, x, d, gradients),
+                }
+            },
         );
     }
 
+    /// [`Periodic::backward`] of one number, of so many outputs beside x, or of at most [`MOST_OUTPUTS`].
     #[inline(always)]
-    fn backward_of<T: Real>(
+    fn backward_of<T: Real, const OUTPUTS: usize>(
         &self,
-        numbers: usize,
         number: usize,
-        parameters: &[T],
+        [w1, b1, w2, _]: [&[T]; 4],
         x: ArrayView2<T>,
         d: ArrayView2<T>,
         [d_w1, d_b1, d_w2, d_b2]: [&mut [T]; 4],
     ) {
-        let [w1, b1, w2, _] = self.of_number(numbers, parameters, number);
+        let outputs = if OUTPUTS == MOST_OUTPUTS { self.outputs - 1 } else { OUTPUTS };
         let k = self.frequencies;
         let tau = T::from_f64(TAU);
-        let column = number * self.outputs + 1;
-        let d_of = |row: usize| &d.row(row).to_slice().expect("rows are contiguous")[column..][..self.outputs - 1];
-        d_b2.fill(T::ZERO);
-        for row in 0..x.nrows() {
-            d_b2.iter_mut().zip(d_of(row)).for_each(|(d_b2, &d)| *d_b2 += d);
-        }
+        let contiguous = "rows lie one after the other";
+        let [x_columns, d_columns] = [x.ncols(), d.ncols()];
+        let x = x.to_slice().expect(contiguous).chunks_exact(x_columns).map(|x| x[number]);
+        let d = d.to_slice().expect(contiguous).chunks_exact(d_columns);
         for first in (0..k).step_by(LANES) {
             let count = LANES.min(k - first);
             let lanes = |of_all: &[T]| -> [T; LANES] {
                 std::array::from_fn(|lane| if lane < count { of_all[first + lane] } else { T::ZERO })
             };
             let [frequencies, phases] = [lanes(w1).map(|w1| tau * w1), lanes(b1)];
-            let [mut weights, mut sums] = [[[T::ZERO; LANES]; MOST_OUTPUTS]; 2];
-            weights.iter_mut().zip(w2.chunks(k)).for_each(|(weights, w2)| *weights = lanes(w2));
+            let [mut weights, mut sums] = [[[T::ZERO; LANES]; OUTPUTS]; 2];
+            weights[..outputs].iter_mut().zip(w2.chunks(k)).for_each(|(weights, w2)| *weights = lanes(w2));
             let [mut of_frequency, mut of_phase] = [[T::ZERO; LANES]; 2];
-            for row in 0..x.nrows() {
-                let x = x[(row, number)];
+            let mut of_bias = [T::ZERO; OUTPUTS];
+            for (x, d) in x.clone().zip(d.clone()) {
+                let d = &d[number * (outputs + 1) + 1..][..outputs];
                 let [mut sin, mut cos] = [[T::ZERO; LANES]; 2];
                 for lane in 0..LANES {
                     (sin[lane], cos[lane]) = (frequencies[lane] * x + phases[lane]).sin_cos();
                 }
                 let mut d_cos = [T::ZERO; LANES];
-                for (&d, (weights, sums)) in d_of(row).iter().zip(weights.iter().zip(&mut sums)) {
+                for output in 0..outputs {
+                    let (d, weights, sums) = (d[output], &weights[output], &mut sums[output]);
                     for lane in 0..LANES {
                         d_cos[lane] += d * weights[lane]; // dcos = W₂ᵀ·da
                         sums[lane] += d * cos[lane]; // dW₂ = Σ_batch da ⊗ cos
                     }
+                    of_bias[output] += d; // db₂ = Σ_batch da
                 }
                 for lane in 0..LANES {
                     let d_angle = -(d_cos[lane] * sin[lane]);
@@ -176,6 +205,7 @@ impl Periodic {
             keep(d_w1, &of_frequency.map(|sum| tau * sum));
             keep(d_b1, &of_phase);
             d_w2.chunks_mut(k).zip(&sums).for_each(|(d_w2, sums)| keep(d_w2, sums));
+            d_b2.copy_from_slice(&of_bias[..outputs]);
         }
     }
 

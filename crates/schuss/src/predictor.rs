@@ -78,7 +78,7 @@ impl<T: Real> Predictor<T> {
                 Layer::Dense(dense) => {
                     Stage::Dense(TransposedLayer::new(dense.views(context.parameters), dense.activation))
                 }
-                other => Stage::Other(LayerMemory::new(other, false, 1)),
+                other => Stage::Other(LayerMemory::new(other, 1)),
             });
             stages.collect()
         };

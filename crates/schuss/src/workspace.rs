@@ -57,21 +57,21 @@ pub(crate) struct LayerMemory<T> {
     pub(crate) a: Array2<T>,
     /// ∂L/∂a, then ∂L/∂z.
     pub(crate) d: Array2<T>,
-    /// What else the layer's backward needs: see [`Layer::kept_columns`].
+    /// What else the layer's backward needs: of a norm, [`crate::norm::Kept::normalized`].
     pub(crate) kept: Array2<T>,
     /// [`crate::norm::Kept::moments`]
     pub(crate) moments: Vec<T>,
 }
 
 impl<T: Real> LayerMemory<T> {
-    pub(crate) fn new(layer: &Layer, is_after_relu: bool, capacity: usize) -> Self {
+    pub(crate) fn new(layer: &Layer, capacity: usize) -> Self {
         let matrix = |rows, columns| Array2::from_elem((rows, columns), T::ZERO);
         let columns = layer.outputs();
         Self {
             z: matrix(if layer.activation().keeps_logits() { capacity } else { 0 }, columns),
             a: matrix(capacity, columns),
             d: matrix(capacity, columns),
-            kept: matrix(capacity, layer.kept_columns(is_after_relu)),
+            kept: matrix(capacity, layer.kept_columns()),
             moments: vec![T::ZERO; layer.moments()],
         }
     }
@@ -80,7 +80,7 @@ impl<T: Real> LayerMemory<T> {
 impl<T: Real> Workspace<T> {
     /// Memory for passes of `network` over up to `capacity` rows.
     pub fn new(network: &Network<T>, capacity: usize, threads: &Threads) -> Self {
-        let memory = |(i, layer)| LayerMemory::new(layer, network.fuses_relu(i), capacity * network.copies_after(i));
+        let memory = |(i, layer)| LayerMemory::new(layer, capacity * network.copies_after(i));
         Self {
             compute: Compute::from(threads),
             input: Array2::from_elem((capacity, network.inputs()), T::ZERO),
@@ -99,12 +99,13 @@ impl<T: Real> Workspace<T> {
         self
     }
 
-    /// What the passes from now on are for; inference unless it is said.
+    /// What the passes from now on are for; inference unless it is said. A backward is for what its forward was for.
     pub fn set_pass(&mut self, pass: Pass) {
         self.pass = pass;
     }
 
-    /// What the rates of dropout are multiplied with from now on, 0 to 1; 1 unless it is said.
+    /// What the rates of dropout are multiplied with from now on, 0 to 1; 1 unless it is said. A backward has the factor of
+    /// its forward.
     ///
     /// # Panics
     /// Another factor.

@@ -173,6 +173,9 @@ fn layers_for_tables() {
         Embed { numbers: 3, periodic, plain: 2, categories: categories.clone() },
         Embed { numbers: 3, periodic: None, plain: 0, categories: categories.clone() },
         Embed { numbers: 2, periodic, ..Embed::default() },
+        Embed { numbers: 2, periodic: periodic.map(|few| Periodic { outputs: 2, ..few }), ..Embed::default() },
+        Embed { numbers: 2, periodic: periodic.map(|more| Periodic { outputs: 5, ..more }), ..Embed::default() },
+        Embed { numbers: 1, periodic: periodic.map(|most| Periodic { outputs: 65, ..most }), ..Embed::default() },
         Embed { plain: 1, categories, ..Embed::default() },
     ];
     let labels: Vec<u32> = (0..ROWS as u32).map(|row| row % 3).collect();
@@ -194,6 +197,9 @@ fn layers_for_tables() {
             let of_codes = x.indexed_iter_mut().filter(|((_, j), _)| *j >= codes);
             of_codes.for_each(|((i, j), x)| *x = ((i * 2 + j) % 5) as f64 - 1.0);
             check(&network, Loss::CrossEntropy, x.view(), BatchTargets::Classes(&labels));
+            let mut workspace = Workspace::new(&network, 1, &Threads::ONE);
+            let none = network.forward(&mut workspace, x.slice(ndarray::s![..0, ..])).unwrap();
+            assert_eq!(none.dim(), (0, 3), "the output of no rows");
         }
     }
 }
