@@ -216,8 +216,6 @@ pub trait Real:
     fn tanh(self) -> Self;
     /// Sine and cosine; for |x| ≤ 8192 within 0.7 units of the last place of 1.
     fn sin_cos(self) -> (Self, Self);
-    /// Cosine; for |x| ≤ 8192 within 1.6 units of the last place of 1.
-    fn cos(self) -> Self;
     /// The error function, 2/√π ∫₀ˣ exp(-t²) dt.
     fn erf(self) -> Self;
     /// Neither infinite nor NaN.
@@ -269,10 +267,6 @@ macro_rules! impl_real {
             #[inline(always)]
             fn sin_cos(self) -> (Self, Self) {
                 crate::math::$real::sin_cos(self)
-            }
-            #[inline(always)]
-            fn cos(self) -> Self {
-                crate::math::$real::cos(self)
             }
             #[inline(always)]
             fn erf(self) -> Self {

@@ -105,7 +105,7 @@ impl Periodic {
                 for (k, (&w1, &b1)) in w1.iter().zip(b1).enumerate() {
                     let frequency = T::from_f64(TAU) * w1;
                     let mut cos = [T::ZERO; LANES];
-                    cos.iter_mut().zip(x).for_each(|(cos, x)| *cos = (frequency * x + b1).cos());
+                    cos.iter_mut().zip(x).for_each(|(cos, x)| *cos = (frequency * x + b1).sin_cos().1);
                     for (output, sums) in sums[..outputs].iter_mut().enumerate() {
                         let w2 = w2[output * self.frequencies + k];
                         sums.iter_mut().zip(cos).for_each(|(sum, cos)| *sum += w2 * cos);
