@@ -105,5 +105,5 @@ pub const LEAST_GAIN: f64 = 0.01;
 /// sooner learnt by heart; a large one is not worth the wait for the last percent.
 pub fn epochs_of_member(steps: usize, task: Task) -> usize {
     let (enough_steps, least) = if task == Task::Regression { (1800, 15) } else { (1200, 25) };
-    (enough_steps / steps).clamp(least, 60)
+    (enough_steps / steps).clamp(least, 56)
 }
