@@ -13,7 +13,8 @@ use crate::{Real, Threads};
 /// `rate` and 1/(1 - rate) otherwise, so that the mean stays; else `a = x`.
 ///
 /// k is a function of the seed, the step, the layer, and the place in the batch, so simple a one that backward makes it
-/// again rather than read it; of 2³² places, then it begins anew. A rate is one of 0, 1, ..., 2³² - 1 parts of 2³², the nearest to what was asked for.
+/// again rather than read it; after 2³² places it begins anew. A rate is one of 0, 1, ..., 2³² - 1 parts of 2³², the
+/// nearest to what was asked for.
 ///
 /// # Shapes
 /// `x`, `k` and `a` (batch, features).
