@@ -299,9 +299,10 @@ pub struct Options {
     #[arg(long, value_name = "EPOCHS", allow_hyphen_values = true, value_parser = count_from_0, help_heading = "Run")]
     pub patience: Option<usize>,
 
-    /// End where the schedule rests (coslog4: after 1/5 and 7/15 of the epochs) unless the validation loss has become less
-    /// by this share since the rest before; 0: never [default: 0.01 with --preset td or small where nothing else is said of
-    /// length, schedule and what to keep, but for poisson; else 0]
+    /// End where the schedule rests (coslog4: after 7/15 of the epochs) unless the validation loss has become less by this
+    /// share since the rest before (after 1/5; there, end if it is 0 already); 0: never [default: 0.01 with --preset td or
+    /// small where nothing else is said of length, schedule and what to keep, but for poisson and for runs of less than 400
+    /// steps; else 0]
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = share, help_heading = "Run")]
     pub least_gain: Option<f64>,
 

@@ -10,8 +10,8 @@ use schuss_data::{Data, Examples};
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 use crate::recipe::{
-    LEAST_GAIN, Recipe, default_hidden, default_init, default_last, default_loss, default_scale, epochs_between,
-    epochs_of_member, quick_epochs,
+    Recipe, default_hidden, default_init, default_last, default_loss, default_scale, epochs_between, epochs_of_member,
+    least_gain, quick_epochs,
 };
 use crate::tables::Preset;
 use crate::values::Hidden;
@@ -134,19 +134,20 @@ impl Plan {
             options.keep = Some("least-loss".into());
         }
         if !is_timed && options.steps.is_none() {
-            // A share of a loss says something where the loss has its least at 0.
-            let is_from_0 = options.loss.as_deref() != Some("poisson");
-            let rests = options.schedule.as_deref() == Some("coslog4");
-            let chooses = options.keep.as_deref().is_some_and(|keep| keep != "last");
-            if options.epochs.is_none() && rests && chooses && is_from_0 {
-                options.least_gain.get_or_insert(LEAST_GAIN);
-            }
+            let is_of_default_length = options.epochs.is_none();
             let steps = rows.div_ceil(options.batch_size.unwrap_or(settings.batch_size));
-            options.epochs.get_or_insert(match preset.as_str() {
+            let epochs = *options.epochs.get_or_insert(match preset.as_str() {
                 "small" => quick_epochs(steps),
                 _ if members == 1 && options.ensemble.unwrap_or(1) == 1 => settings.epochs,
                 _ => epochs_of_member(steps, real_mlp.task),
             });
+            // A share of a loss says something where the loss has its least at 0.
+            let is_from_0 = options.loss.as_deref() != Some("poisson");
+            let rests = options.schedule.as_deref() == Some("coslog4");
+            let chooses = options.keep.as_deref().is_some_and(|keep| keep != "last");
+            if is_of_default_length && rests && chooses && is_from_0 {
+                options.least_gain.get_or_insert(least_gain(steps.saturating_mul(epochs)));
+            }
         }
         options.evaluate.get_or_insert_with(|| match options.epochs {
             Some(epochs) if !is_timed => Evaluate::Every(epochs_between(epochs)).to_string(),

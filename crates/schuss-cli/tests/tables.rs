@@ -160,22 +160,24 @@ fn networks_that_gain_too_little_end_early() {
         let json = command.replace("--out open", "--out json");
         (room.schuss(&format!("{json} --json")).ok().done(), room.schuss(&command).ok().stdout)
     };
-    let whole = run("--epochs 20");
-    let (early, text) = run("--epochs 20 --least-gain 0.99");
+    let whole = run("--epochs 15");
+    let (early, text) = run("--epochs 15 --least-gain 0.99");
     assert!(text.contains("the network ended early"), "{text}");
     assert_eq!((&early["ended_early"], &whole.0["ended_early"]), (&1.into(), &Value::Null));
-    // After 3/15 of the epochs.
-    assert_eq!(5 * early["steps"].as_u64().unwrap(), whole.0["steps"].as_u64().unwrap());
-    let (both, text) = run("--epochs 20 --least-gain 0.99 --bag 2 --threads 2");
+    // After 7/15 of the epochs.
+    assert_eq!(15 * early["steps"].as_u64().unwrap(), 7 * whole.0["steps"].as_u64().unwrap());
+    let (both, text) = run("--epochs 15 --least-gain 0.99 --bag 2 --threads 2");
     assert!(text.contains("2 of 2 networks ended early"), "{text}");
-    assert_eq!(both["weights_sha256"], run("--epochs 20 --least-gain 0.99 --bag 2 --threads 1").0["weights_sha256"]);
-    // Where nothing is said of the length.
-    let (_, text) = run("--out open");
+    assert_eq!(both["weights_sha256"], run("--epochs 15 --least-gain 0.99 --bag 2 --threads 1").0["weights_sha256"]);
+    // Where nothing is said of the length, and there are steps to save.
+    let (_, text) = run("--out open --batch-size 16");
     assert!(text.contains("up to 40 epochs"), "{text}");
     for other in ["--keep last", "--config open/config.toml --epochs 5", "--schedule cosine", "--loss mae --valid 0"] {
-        let (done, text) = run(other);
+        let (done, text) = run(&format!("{other} --batch-size 16"));
         assert!(!text.contains("up to") && done["ended_early"].is_null(), "{other}: {text}");
     }
+    let (_, text) = run("--batch-size 32");
+    assert!(text.contains("40 epochs") && !text.contains("up to"), "320 steps are few: {text}");
 }
 
 /// Rows are held out by group and by time as the flags say, and judged by again when the run's own data are evaluated.

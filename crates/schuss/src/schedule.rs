@@ -88,9 +88,10 @@ impl Schedule {
         text.parse()
     }
 
-    /// The shares of the run at which the rate has come down to 0, but for its end.
+    /// The shares of the run at which the rate has come down to 0, but for its end, and for the first of [`Self::CosLog4`],
+    /// after 1/15, when too little is learnt to tell anything.
     pub fn rests(self) -> &'static [f64] {
-        if self == Self::CosLog4 { &[1.0 / 15.0, 3.0 / 15.0, 7.0 / 15.0] } else { &[] }
+        if self == Self::CosLog4 { &[3.0 / 15.0, 7.0 / 15.0] } else { &[] }
     }
 
     /// The factor of the learning rate at `step` of `steps`.

@@ -481,7 +481,8 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         }
     }
 
-    /// Whether the schedule rests after this epoch, and the loss has not become less as it should have since it last did.
+    /// Whether the schedule rests after this epoch, and the loss has not become less as it should have since it last did, or
+    /// has nothing left to become less by: numbers of single precision do not tell it from 0.
     fn has_stalled(&mut self, epoch: i64, loss: f64) -> bool {
         let Settings { schedule, batch_size, least_gain, .. } = *self.trainer.settings();
         let least = self.state.least_loss.map_or(loss, |least| least.min(loss));
@@ -493,7 +494,9 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
             return false;
         }
         let before = std::mem::replace(&mut self.state.least_loss_at_rest, self.state.least_loss);
-        before.zip(self.state.least_loss).is_some_and(|(before, now)| before - now < least_gain * before.abs())
+        let has_gained = |now: f64| before.is_none_or(|before| before - now >= least_gain * before);
+        let is_least = |now: f64| now < f64::from(f32::EPSILON);
+        least_gain > 0.0 && self.state.least_loss.is_some_and(|now| is_least(now) || !has_gained(now))
     }
 
     fn epoch_event(&self, epoch: i64) -> Event {

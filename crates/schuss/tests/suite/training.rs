@@ -374,22 +374,13 @@ fn what_gains_too_little_ends_at_a_rest() {
         losses
     };
     let all = losses(0.0);
-    // 1/15, 3/15 and 7/15 of 30 epochs.
-    let least = [2, 6, 14].map(|epochs| all[..epochs].iter().copied().fold(f64::INFINITY, f64::min));
-    let gains = [1, 2].map(|rest| 1.0 - least[rest] / least[rest - 1]);
-    let mut ends = Vec::new();
-    for least_gain in [0.0, 0.5 * gains[0].min(gains[1]), 0.5 * (gains[0] + gains[1]), gains[0].max(gains[1]) + 1e-9] {
-        let end = if gains[0] < least_gain {
-            6
-        } else if gains[1] < least_gain {
-            14
-        } else {
-            30
-        };
-        assert_eq!(losses(least_gain), all[..end], "{least_gain} of {gains:?}");
-        ends.push(end);
+    // 3/15 and 7/15 of 30 epochs.
+    let [first, second] = [6, 14].map(|epochs| all[..epochs].iter().copied().fold(f64::INFINITY, f64::min));
+    let gain = 1.0 - second / first;
+    let ends = [(0.0, 30), (0.5 * gain, 30), (gain + 1e-9, 14), (1.0, 14)];
+    for (least_gain, end) in ends {
+        assert_eq!(losses(least_gain), all[..end], "{least_gain} of {gain}");
     }
-    assert_eq!(ends, [30, 30, 14, 6], "{gains:?}");
     // Whoever goes on knows what was there at the rest before.
     let steps = |kill_after: usize| {
         let mut model = model(&Mlp::new(&[100, 30, 10], Activation::Relu, SOFTMAX));
@@ -401,6 +392,26 @@ fn what_gains_too_little_ends_at_a_rest() {
         run.steps()
     };
     assert_eq!([1, 20, 40].map(steps), [steps(0); 3]);
+}
+
+/// A loss that cannot become less ends a run at the first rest; one that is asked for no gain makes all of its epochs.
+#[test]
+fn what_is_learnt_to_0_ends_at_the_first_rest() {
+    // The class is the sign, at distances at which softmax is 0 or 1.
+    let x = Array2::from_shape_fn((40, 1), |(row, _)| if row % 2 == 0 { -100.0_f32 } else { 100.0 });
+    let labels: Vec<u32> = (0..40).map(|row| row % 2).collect();
+    let targets = Targets::Classes { labels: &labels, classes: 2 };
+    let dataset = Dataset::new(Features::F32(x.view()), targets).unwrap();
+    let parts = Parts { valid: Some(dataset), ..Parts::of(dataset) };
+    let network = Network::<f32>::new(&[1, 2], Activation::Identity, Activation::Softmax { epsilon: 0.0 }).unwrap();
+    let before = Model::new(network, Loss::CrossEntropy, Task::Classification { classes: 2 });
+    for (least_gain, epochs) in [(0.01, 6), (1e-9, 6), (0.0, 30)] {
+        let schedule = Schedule::CosLog4;
+        let settings =
+            Settings { learning_rate: 0.05, batch_size: 8, epochs: 30, schedule, least_gain, ..Settings::default() };
+        let summary = train(&mut before.clone(), parts, &settings, &Threads::ONE, |_| Control::Continue).unwrap();
+        assert_eq!((summary.steps, summary.stopped), (5 * epochs, epochs < 30), "{least_gain}");
+    }
 }
 
 /// A loss that overflows: the message names where; a run that may go back goes on with half the rate and ends well.
