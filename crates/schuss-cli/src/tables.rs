@@ -124,6 +124,10 @@ pub fn open(name: &str, options: &mut Options, reasons: &mut Vec<String>, folds:
                 );
                 "robust".into()
             });
+            // Names of many values need an embedding.
+            if preset != Preset::Plain {
+                set = set.with_nominal()?;
+            }
             set.fit(&encoder(scale, preset))?
         }
     };

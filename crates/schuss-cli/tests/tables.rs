@@ -180,6 +180,49 @@ fn networks_that_gain_too_little_end_early() {
     assert!(text.contains("40 epochs") && !text.contains("up to"), "320 steps are few: {text}");
 }
 
+/// Numbers of which the next ones are no more alike than others are learnt as names, however a file to predict writes them, in
+/// memory and packed; not those whose type is said, nor by networks that embed none.
+#[test]
+fn numbers_that_are_names_are_learnt_as_such() {
+    let room = Room::new();
+    let price = |route: usize, length: usize| (route * 7919 % 101) as f64 + length as f64 / 10.0;
+    let line = |i: usize, number: &str| {
+        let (route, length) = (i * 31 % 60, i * 17 % 97);
+        format!("{}{number},{length},{}\n", 100 + 13 * route, price(route, length))
+    };
+    let text = |rows: std::ops::Range<usize>, number: &str| {
+        "route,length,price\n".to_string() + &rows.map(|i| line(i, number)).collect::<String>()
+    };
+    room.write("train.csv", text(0..900, ""));
+    room.write("test.csv", text(900..1000, ""));
+    room.write("other.csv", text(900..1000, ".0"));
+    let train = "--epochs 30 --bag 1 --threads 1 --no-report --json";
+    let run = |data: &str, options: &str| {
+        let output = room.schuss(&format!("train {data} {train} {options}")).ok();
+        (output.done(), output.stderr.contains("taken for names, since targets of next ones are not alike: \"route\""))
+    };
+    let (named, is_said) = run("train.csv", "--test test.csv --out named");
+    assert!(is_said);
+    let (numbers, is_said) = run("train.csv", "--test test.csv --types route=number --out numbers");
+    assert!(!is_said);
+    let rmse = |done: &Value| done["rmse_test"].as_f64().unwrap();
+    assert!(rmse(&named) < 0.5 * rmse(&numbers), "{} of {}", rmse(&named), rmse(&numbers));
+    let (_, is_said) = run("train.csv", "--test test.csv --preset plain --out plain");
+    assert!(!is_said);
+    let predicted = room.schuss("predict named test.csv").ok();
+    assert!(!predicted.stderr.contains("no training row has"), "{}", predicted.stderr);
+    assert_eq!(room.schuss("predict named other.csv").ok().stdout, predicted.stdout);
+    room.write("new.csv", "length,route\n3,100\n3,7\n");
+    let output = room.schuss("predict named new.csv").ok();
+    assert!(output.stderr.contains("column \"route\": 1 row has") && output.stderr.contains("\"7\""));
+    // What a packed file has learnt of the columns is what is learnt in memory.
+    let (memory, _) = run("train.csv", "--test test.csv --valid 0.2 --out memory");
+    let packing = room.schuss("data pack train.csv --test test.csv --valid 0.2 -o packed.pack").ok();
+    assert!(packing.stderr.contains("taken for names"), "{}", packing.stderr);
+    let (packed, _) = run("packed.pack", "--out packed");
+    assert_eq!(packed["weights_sha256"], memory["weights_sha256"]);
+}
+
 /// Rows are held out by group and by time as the flags say, and judged by again when the run's own data are evaluated.
 #[test]
 fn groups_and_times_are_kept_apart() {

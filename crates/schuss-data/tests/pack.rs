@@ -42,7 +42,13 @@ fn write(folder: &TempDir, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
 }
 
 fn options(valid: f64, window_bytes: u64) -> PackOptions {
-    PackOptions { test: None, valid: Valid::Share(valid), encoder: Encoder::default(), window_bytes }
+    PackOptions {
+        test: None,
+        valid: Valid::Share(valid),
+        encoder: Encoder::default(),
+        window_bytes,
+        finds_nominal: true,
+    }
 }
 
 fn pack(paths: &[PathBuf], roles: &Roles, options: &PackOptions) -> (PathBuf, Vec<String>) {
@@ -92,6 +98,7 @@ fn check_round_trip(paths: &[PathBuf], whole: &Path, roles: &Roles, valid: f64, 
     if valid > 0.0 {
         set = set.with_valid_split(valid).unwrap();
     }
+    set = set.with_nominal().unwrap();
     let schema = set.fit(&Encoder::default()).unwrap();
     let expected = set.examples::<f32>(&schema).unwrap();
     let (packed, notes) = pack(paths, roles, &options(valid, window_bytes));

@@ -64,7 +64,13 @@ fn main() {
 
 fn packing_and_training_take_a_part_of_the_data(path: &std::path::Path) {
     let out = path.with_extension("pack");
-    let how = PackOptions { test: None, valid: Valid::Share(0.0), encoder: Encoder::default(), window_bytes: WINDOW };
+    let how = PackOptions {
+        test: None,
+        valid: Valid::Share(0.0),
+        encoder: Encoder::default(),
+        window_bytes: WINDOW,
+        finds_nominal: true,
+    };
     let packing = peak(|| {
         let notes =
             pack_tables(&[path.into()], &TableOptions::default(), &Roles::default(), &how, &out, &mut |_, _| {});

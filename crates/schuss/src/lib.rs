@@ -87,7 +87,7 @@ pub use real_mlp::RealMlp;
 pub use residual::Residual;
 pub use scale::Scale;
 pub use schedule::{Plateau, Schedule, WarmUp};
-pub use schema::{Column, Cycle, Encoder, Encoding, NumberScale, NumberScaling, Schema, Values};
+pub use schema::{Column, Cycle, Encoder, Encoding, NumberScale, NumberScaling, Schema, Values, is_nominal};
 pub use stream::{Moments, Numbers, Stream, Totals, Window, WindowTargets, Windows};
 pub use train::{
     Control, Evaluate, Event, FoundRate, Keep, Measured, OnDivergence, Order, Pace, Parts, Run, Settings, Summary,

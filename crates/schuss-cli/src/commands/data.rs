@@ -152,6 +152,7 @@ fn run_pack(pack: Pack) -> Result<()> {
                 (Err(_), path) => Valid::File(path.clone().unwrap_or_default().into()),
             },
             encoder: tables::encoder(options.scale.as_deref().unwrap_or("robust"), Preset::of(&options)),
+            finds_nominal: Preset::of(&options) != Preset::Plain,
             window_bytes,
         };
         let paths: Vec<PathBuf> = data.iter().map(PathBuf::from).collect();

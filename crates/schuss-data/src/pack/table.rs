@@ -44,6 +44,9 @@ pub struct PackOptions {
     pub valid: Valid,
     /// How the schema is fitted, unless there is one already.
     pub encoder: Encoder,
+    /// Whether whole numbers that are names become categories ([`TableSet::with_nominal`]); where there are more rows than the
+    /// sample has, they never do.
+    pub finds_nominal: bool,
     /// See [`Packed::window_bytes`].
     pub window_bytes: u64,
 }
@@ -131,7 +134,8 @@ pub fn pack_tables(
             Ok(())
         })?;
     }
-    let schema = found.fit(&mut set, &how.encoder, first)?;
+    let targets = if how.finds_nominal { held_out.targets.as_ref() } else { None };
+    let schema = found.fit(&mut set, &how.encoder, targets, first)?;
     drop(found);
 
     let mut needed = Needed::new(&schema, &set, &roles, &read_types);
@@ -243,7 +247,11 @@ impl Sources {
 }
 
 /// Which part each row of the tables belongs to.
-struct HeldOut(Vec<Option<Part>>);
+struct HeldOut {
+    parts: Vec<Option<Part>>,
+    /// Of the training rows, if the sample may have them all.
+    targets: Option<TargetValues>,
+}
 
 impl HeldOut {
     /// Takes the rows that are held out from the training part of `set`, as [`TableSet`] does; rows without a target belong nowhere.
@@ -272,14 +280,15 @@ impl HeldOut {
         {
             take(set, Split::valid(share), Part::Valid)?;
         }
+        let targets = (set.train.rows() <= SAMPLE_ROWS).then(|| set.targets(&set.train)).transpose()?;
         // What is left of it is not needed any more.
         set.train = set.train.select(&[]);
-        Ok(Self(parts))
+        Ok(Self { parts, targets })
     }
 
     fn part(&self, row: usize) -> Option<Part> {
         // A file that has grown since it was read first.
-        self.0.get(row).copied().flatten()
+        self.parts.get(row).copied().flatten()
     }
 }
 
@@ -352,7 +361,13 @@ impl Found {
     }
 
     /// The schema, and what is left out.
-    fn fit(&self, set: &mut TableSet, encoder: &Encoder, path: &Path) -> Result<Schema> {
+    fn fit(
+        &self,
+        set: &mut TableSet,
+        encoder: &Encoder,
+        targets: Option<&TargetValues>,
+        path: &Path,
+    ) -> Result<Schema> {
         let is_identifier = |column: &&FoundColumn| match &column.values {
             FoundValues::Categories(names) => names.len() > MOST_OF_IDENTIFIER && 2 * names.len() > self.rows,
             FoundValues::Identifiers => true,
@@ -363,8 +378,12 @@ impl Found {
             let shown = listed(names);
             set.notes.push(format!("columns are left out whose categories name the rows, most of them once: {shown}"));
         }
-        let columns: Vec<Column> =
+        let mut columns: Vec<Column> =
             self.columns.iter().filter(|column| !is_identifier(column)).map(FoundColumn::stand_in).collect();
+        if let Some(targets) = targets.filter(|_| self.training_rows <= self.most) {
+            let whole = columns.iter_mut().filter(|column| column.values.rows() == self.training_rows);
+            set.make_nominal(whole.collect(), targets)?;
+        }
         let mut schema = set.fit_to(&columns.iter().collect::<Vec<_>>(), encoder)?;
         if self.training_rows > self.most {
             set.notes.push(format!(

@@ -155,7 +155,10 @@ fn recode(
     unknown: &mut Vec<Unknown>,
 ) -> ColumnValues {
     let code_of: HashMap<&String, u32> = names.iter().zip(0..).collect();
-    let new_code: Vec<Option<u32>> = own.iter().map(|name| code_of.get(name).copied()).collect();
+    // A name that is a number may be written in more than one way.
+    let as_number = |name: &str| Some((name.trim().parse::<f64>().ok()? + 0.0).to_string());
+    let code = |name: &String| code_of.get(name).or_else(|| code_of.get(&as_number(name)?)).copied();
+    let new_code: Vec<Option<u32>> = own.iter().map(code).collect();
     let mut others = BTreeSet::new();
     let mut rows = 0;
     let recode = |code: &Option<u32>| {
@@ -238,6 +241,13 @@ mod tests {
             &[(&["y", "z"], 3)],
         );
         check_categories(&["a", "b"], categories(&["b", ""]), &[Some(1), None], &[]);
+        // Numbers are the same in other spellings, but where both are names.
+        check_categories(
+            &["007", "12", "3", "7"],
+            categories(&["7.0", "007", "7", "+3", "1.2e1", "inf", "0012"]),
+            &[Some(3), Some(0), Some(3), Some(2), Some(1), None, Some(1)],
+            &[(&["inf"], 1)],
+        );
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use ndarray::Array2;
-use schuss::{Encoder, Encoding, NumberScaling, Real, Result, Schema, Values};
+use schuss::{Encoder, Encoding, NumberScaling, Real, Result, Schema, Values, is_nominal};
 
+use super::infer::Categories;
 use super::{
     Column, ColumnKind, ColumnSchema, ColumnType, ColumnValues, Table, TableOptions, Unknown, conform, read_table,
 };
@@ -216,6 +217,57 @@ impl TableSet {
             SplitBy::Time(_) => vec![],
         };
         Ok(self)
+    }
+
+    /// This set with those columns of whole numbers as categories that are names rather than quantities, by the training rows
+    /// ([`is_nominal`]), and said; not those whose type was asked for, nor that by which rows are split.
+    ///
+    /// # Errors
+    /// More categories than there can be.
+    pub fn with_nominal(mut self) -> Result<Self> {
+        let targets = self.targets(&self.train)?;
+        let mut columns = std::mem::take(&mut self.train.columns);
+        let found = self.make_nominal(columns.iter_mut().collect(), &targets);
+        self.train.columns = columns;
+        let found = found?;
+        let schema: Vec<_> = self.train.schema().into_iter().filter(|column| found.contains(&column.name)).collect();
+        for table in [&mut self.test, &mut self.valid].into_iter().flatten() {
+            let (nominal, unknown) = conform(table.only(found.iter().map(String::as_str))?, &schema)?;
+            for column in nominal.columns {
+                let places = table.columns.iter_mut();
+                places.filter(|place| place.name == column.name).for_each(|place| place.clone_from(&column));
+            }
+            self.notes.extend(unknown.iter().map(Unknown::to_string));
+        }
+        Ok(self)
+    }
+
+    /// Makes categories of those columns of training rows that are names; which ones.
+    pub(crate) fn make_nominal(&mut self, columns: Vec<&mut Column>, targets: &TargetValues) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for column in columns {
+            let may_be = self.is_feature(&column.name)
+                && self.split.column() != Some(&column.name)
+                && !self.options.types.contains_key(&column.name);
+            if let ColumnValues::Numbers(numbers) = &column.values
+                && may_be
+                && is_nominal(numbers, targets.view())
+            {
+                column.values = Categories::of_numbers(numbers).map_err(|problem| {
+                    error::file(&self.train.path, format!("column {}: {problem}", quoted(&column.name)))
+                })?;
+                found.push(column.name.clone());
+            }
+        }
+        if let Some(first) = found.first() {
+            let names = listed(found.iter().map(|name| quoted(name)));
+            self.notes.push(format!(
+                "numbers are taken for names, since targets of next ones are not alike: {names}; --types {}=number for a \
+                 quantity",
+                quoted(first)
+            ));
+        }
+        Ok(found)
     }
 
     /// Takes the rows of a split out of the training part; nothing if there are none.

@@ -2,6 +2,7 @@
 //! model.
 
 mod cycle;
+mod nominal;
 mod scaling;
 
 use std::collections::HashSet;
@@ -10,6 +11,7 @@ use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 pub use self::cycle::Cycle;
+pub use self::nominal::is_nominal;
 pub use self::scaling::{NumberScale, NumberScaling};
 use crate::{Error, Real, Result};
 

@@ -2,8 +2,8 @@
 
 use ndarray::{Array2, s};
 use schuss::{
-    Activation, Cycle, Encoder, Encoding, Loss, Model, ModelFile, Network, NumberScale, NumberScaling, Schema, Task,
-    Values,
+    Activation, Cycle, Encoder, Encoding, Loss, Model, ModelFile, Network, NumberScale, NumberScaling, Schema, Targets,
+    Task, Values, is_nominal,
 };
 
 const NAN: f64 = f64::NAN;
@@ -274,4 +274,63 @@ fn schemas_are_written_and_hostile_ones_refused() {
         assert!(message.contains(expected), "{expected:?} is not in {message:?}");
     }
     std::fs::remove_file(&path).unwrap();
+}
+
+/// Names of which the order says nothing are told from quantities of any shape, whatever else the target depends on.
+#[test]
+fn names_are_told_from_quantities() {
+    let mut state = 5_u64;
+    let mut uniform = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    let mut normal = || (0..12).map(|_| uniform()).sum::<f64>() - 6.0;
+    let rows = 3000;
+    let noise: Vec<f64> = (0..rows).map(|_| normal()).collect();
+    let of_name: Vec<f64> = (0..3000).map(|_| normal()).collect();
+    // Rows in no order of their own.
+    let place = |i: usize| i * 1999 % rows;
+    let among = |count: usize| move |i: usize| (place(i) % count) as f64;
+    type Of<'a> = &'a dyn Fn(usize) -> f64;
+    let name = |x: f64| of_name[x as usize];
+    let quantity = |x: f64| (x / 20.0).sin() + x / 100.0;
+    let usual = |i: usize| if place(i) % 100 < 55 { 0.0 } else { (place(i) % 200) as f64 };
+    let cases: [(&str, Of, &dyn Fn(f64) -> f64, f64, bool); 14] = [
+        ("names", &among(100), &name, 1.0, true),
+        ("names of a weak effect", &among(100), &|x| 0.5 * name(x), 1.0, true),
+        ("names of a very weak effect", &among(100), &|x| 0.1 * name(x), 1.0, false),
+        ("names of three rows each", &among(1000), &name, 0.5, true),
+        ("names without noise", &among(100), &name, 0.0, true),
+        (
+            "names in a file that has an offset, and gaps",
+            &|i| 1e6 + 37.0 * among(100)(i).powi(2),
+            &|x| name(((x - 1e6) / 37.0).sqrt().round()),
+            1.0,
+            true,
+        ),
+        ("few names", &among(8), &name, 1.0, false),
+        ("names of a row each", &among(2000), &name, 1.0, false),
+        ("fractions", &|i| 0.5 * among(100)(i), &|x| name(2.0 * x), 1.0, false),
+        ("a quantity", &among(100), &quantity, 0.1, false),
+        ("a quantity without noise", &among(100), &quantity, 0.0, false),
+        ("steps", &among(100), &|x| (x / 25.0).floor(), 0.5, false),
+        ("nothing", &among(100), &|_| 0.0, 1.0, false),
+        ("what is 0 in most rows", &usual, &name, 1.0, false),
+    ];
+    for (what, number, target, deviation, expected) in cases {
+        for with_missing in [false, true] {
+            let is_missing = |i: usize| with_missing && i % 7 == 2;
+            let numbers: Vec<f64> = (0..rows).map(|i| if is_missing(i) { NAN } else { number(i) }).collect();
+            let values = Array2::from_shape_fn((rows, 1), |(i, _)| target(number(i)) + deviation * noise[i] + 1e3);
+            assert_eq!(is_nominal(&numbers, Targets::Values(values.view())), expected, "{what}, {with_missing}");
+            // The class is where the target lies; rarer ones say less.
+            let labels: Vec<u32> = values.iter().map(|y| ((y - 999.0).clamp(0.0, 2.9)) as u32).collect();
+            let is_said = is_nominal(&numbers, Targets::Classes { labels: &labels, classes: 3 });
+            assert!(is_said == expected || (expected && what.contains("weak")), "{what}, {with_missing}: classes");
+        }
+    }
+    for numbers in [&[][..], &[NAN], &[1.0; 5], &[NAN; 9]] {
+        let labels: Vec<u32> = (0..numbers.len() as u32).map(|row| row % 2).collect();
+        assert!(!is_nominal(numbers, Targets::Classes { labels: &labels, classes: 2 }));
+    }
 }
