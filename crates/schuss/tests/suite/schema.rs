@@ -292,10 +292,11 @@ fn names_are_told_from_quantities() {
     let place = |i: usize| i * 1999 % rows;
     let among = |count: usize| move |i: usize| (place(i) % count) as f64;
     type Of<'a> = &'a dyn Fn(usize) -> f64;
+    type Target<'a> = &'a dyn Fn(f64) -> f64;
     let name = |x: f64| of_name[x as usize];
     let quantity = |x: f64| (x / 20.0).sin() + x / 100.0;
     let usual = |i: usize| if place(i) % 100 < 55 { 0.0 } else { (place(i) % 200) as f64 };
-    let cases: [(&str, Of, &dyn Fn(f64) -> f64, f64, bool); 14] = [
+    let cases: [(&str, Of, Target, f64, bool); 14] = [
         ("names", &among(100), &name, 1.0, true),
         ("names of a weak effect", &among(100), &|x| 0.5 * name(x), 1.0, true),
         ("names of a very weak effect", &among(100), &|x| 0.1 * name(x), 1.0, false),
