@@ -131,7 +131,8 @@ pub struct Options {
     #[arg(long, value_parser = names(["none", "layer", "batch"]), help_heading = "Network")]
     pub norm: Option<String>,
 
-    /// Share of a hidden layer's outputs that a step drops [default: 0]
+    /// Share of a hidden layer's outputs that a step drops [default: 0; with --preset td 0.15, and 0.05 where numbers are
+    /// predicted]
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = share, help_heading = "Network")]
     pub dropout: Option<f64>,
 

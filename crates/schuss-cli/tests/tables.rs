@@ -212,6 +212,24 @@ fn numbers_that_are_names_are_learnt_as_such() {
     let predicted = room.schuss("predict named test.csv").ok();
     assert!(!predicted.stderr.contains("no training row has"), "{}", predicted.stderr);
     assert_eq!(room.schuss("predict named other.csv").ok().stdout, predicted.stdout);
+    // In all ways in which it may be written, by training and by a new process.
+    let mut odd = text(0..900, "").replace(',', ";").replace(".", ",").replace('\n', "\r\n");
+    odd = odd
+        .replace("\n113;", "\n113,0;")
+        .replace("\n126;", "\n-0;")
+        .replace("\n139;", "\n0;")
+        .replace("\n152;", "\n-;");
+    room.write("odd.csv", format!("\u{feff}{odd}"));
+    let (trained, is_said) = run("odd.csv", "--test odd.csv --out odd");
+    assert!(is_said);
+    let evaluated = room.schuss("evaluate odd odd.csv --json").ok();
+    assert!(!evaluated.stderr.contains("no training row has"), "{}", evaluated.stderr);
+    let evaluated: Value = serde_json::from_str(evaluated.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(evaluated["metrics"]["rmse"], trained["rmse_test"], "{evaluated}");
+    // The future has other names, and so do other groups.
+    for split in ["--split-by-time length", "--group length"] {
+        assert!(!run("train.csv", &format!("{split} --out {}", &split[2..4])).1, "{split}");
+    }
     room.write("new.csv", "length,route\n3,100\n3,7\n");
     let output = room.schuss("predict named new.csv").ok();
     assert!(output.stderr.contains("column \"route\": 1 row has") && output.stderr.contains("\"7\""));

@@ -90,7 +90,7 @@ pub fn pack_data(data: &Data, window_bytes: u64, out: &Path) -> Result<()> {
 ///
 /// The test part and the validation part are those of [`TableSet`], as is the schema, but for medians and quantiles of more than
 /// 100,000 training rows (fewer of more than 167 columns): those are of a sample of so many, always the same, beside the
-/// least and the largest number of all. Means and deviations are of all rows. `on_rows` is told what is being done, and with
+/// least and the largest number of all, and whole numbers stay numbers, names or not. Means and deviations are of all rows. `on_rows` is told what is being done, and with
 /// how many rows so far. What was made of the tables that their authors may not have meant.
 ///
 /// # Errors
@@ -380,7 +380,9 @@ impl Found {
         }
         let mut columns: Vec<Column> =
             self.columns.iter().filter(|column| !is_identifier(column)).map(FoundColumn::stand_in).collect();
-        if let Some(targets) = targets.filter(|_| self.training_rows <= self.most) {
+        let are_all =
+            |targets: &&TargetValues| self.training_rows <= self.most && targets.view().rows() == self.training_rows;
+        if let Some(targets) = targets.filter(are_all) {
             let whole = columns.iter_mut().filter(|column| column.values.rows() == self.training_rows);
             set.make_nominal(whole.collect(), targets)?;
         }

@@ -155,10 +155,7 @@ fn recode(
     unknown: &mut Vec<Unknown>,
 ) -> ColumnValues {
     let code_of: HashMap<&String, u32> = names.iter().zip(0..).collect();
-    // A name that is a number may be written in more than one way.
-    let as_number = |name: &str| Some((name.trim().parse::<f64>().ok()? + 0.0).to_string());
-    let code = |name: &String| code_of.get(name).or_else(|| code_of.get(&as_number(name)?)).copied();
-    let new_code: Vec<Option<u32>> = own.iter().map(code).collect();
+    let new_code: Vec<Option<u32>> = own.iter().map(|name| code_of.get(name).copied()).collect();
     let mut others = BTreeSet::new();
     let mut rows = 0;
     let recode = |code: &Option<u32>| {
@@ -241,19 +238,13 @@ mod tests {
             &[(&["y", "z"], 3)],
         );
         check_categories(&["a", "b"], categories(&["b", ""]), &[Some(1), None], &[]);
-        // Numbers are the same in other spellings, but where both are names.
-        check_categories(
-            &["007", "12", "3", "7"],
-            categories(&["7.0", "007", "7", "+3", "1.2e1", "inf", "0012"]),
-            &[Some(3), Some(0), Some(3), Some(2), Some(1), None, Some(1)],
-            &[(&["inf"], 1)],
-        );
     }
 
     #[test]
     fn numbers_become_categories_and_nothing_becomes_anything() {
         let numbers = ColumnValues::Numbers(vec![1.0, 2.5, f64::NAN, 3.0]);
         check_categories(&["1", "2.5"], numbers, &[Some(0), Some(1), None, None], &[(&["3"], 1)]);
+        check_categories(&["0"], ColumnValues::Numbers(vec![-0.0, 0.0]), &[Some(0); 2], &[]);
         check_categories(&["1"], ColumnValues::Numbers(vec![f64::NAN; 2]), &[None; 2], &[]);
         check_categories(&["1"], ColumnValues::Times(vec![f64::NAN; 2]), &[None; 2], &[]);
         let mut columns = good();

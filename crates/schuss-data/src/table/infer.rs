@@ -319,9 +319,9 @@ impl Categories {
     /// Numbers by their shortest text.
     pub(super) fn of_numbers(numbers: &[f64]) -> Parsed<ColumnValues> {
         let mut categories = Self::default();
-        numbers
-            .iter()
-            .try_for_each(|number| categories.push((!number.is_nan()).then(|| number.to_string()).as_deref()))?;
+        numbers.iter().try_for_each(|number| {
+            categories.push((!number.is_nan()).then(|| (number + 0.0).to_string()).as_deref())
+        })?;
         Ok(categories.finish())
     }
 

@@ -79,6 +79,8 @@ pub struct TableSet {
     split: SplitBy,
     /// Of the members of an ensemble.
     folds: Vec<Vec<usize>>,
+    /// See [`TableSet::with_nominal`].
+    nominal: Vec<String>,
     options: TableOptions,
 }
 
@@ -168,7 +170,7 @@ impl TableSet {
                 || self.weight.as_ref() == Some(&column.name)
         };
         let columns: Vec<_> = self.train.schema().into_iter().filter(needed).collect();
-        let (table, unknown) = read_as(path, &columns, &self.options)?;
+        let (table, unknown) = read_as(path, &columns, &self.nominal, &self.options)?;
         let table = with_target(table, &self.target.name, &mut self.notes)?;
         self.notes.extend(unknown.iter().filter(|unknown| unknown.column != self.target.name).map(Unknown::to_string));
         if let Some(unknown) = unknown.iter().find(|unknown| unknown.column == self.target.name) {
@@ -219,55 +221,52 @@ impl TableSet {
         Ok(self)
     }
 
-    /// This set with those columns of whole numbers as categories that are names rather than quantities, by the training rows
-    /// ([`is_nominal`]), and said; not those whose type was asked for, nor that by which rows are split.
+    /// This set with those columns of whole numbers as categories that are names rather than quantities, by all training rows
+    /// and whatever these weigh ([`is_nominal`]), and said; not those whose type was asked for, and none where rows are held out
+    /// by group or by time: other groups, and the future, have other names.
     ///
     /// # Errors
     /// More categories than there can be.
     pub fn with_nominal(mut self) -> Result<Self> {
         let targets = self.targets(&self.train)?;
         let mut columns = std::mem::take(&mut self.train.columns);
-        let found = self.make_nominal(columns.iter_mut().collect(), &targets);
+        let made = self.make_nominal(columns.iter_mut().collect(), &targets);
         self.train.columns = columns;
-        let found = found?;
-        let schema: Vec<_> = self.train.schema().into_iter().filter(|column| found.contains(&column.name)).collect();
+        made?;
+        let schema = self.train.schema();
         for table in [&mut self.test, &mut self.valid].into_iter().flatten() {
-            let (nominal, unknown) = conform(table.only(found.iter().map(String::as_str))?, &schema)?;
-            for column in nominal.columns {
-                let places = table.columns.iter_mut();
-                places.filter(|place| place.name == column.name).for_each(|place| place.clone_from(&column));
-            }
-            self.notes.extend(unknown.iter().map(Unknown::to_string));
+            // What is unknown there is missing.
+            *table = conform(table.clone(), &schema)?.0;
         }
         Ok(self)
     }
 
-    /// Makes categories of those columns of training rows that are names; which ones.
-    pub(crate) fn make_nominal(&mut self, columns: Vec<&mut Column>, targets: &TargetValues) -> Result<Vec<String>> {
-        let mut found = Vec::new();
+    /// Makes categories of those columns of training rows that are names.
+    pub(crate) fn make_nominal(&mut self, columns: Vec<&mut Column>, targets: &TargetValues) -> Result<()> {
+        if self.split != SplitBy::Rows {
+            return Ok(());
+        }
         for column in columns {
-            let may_be = self.is_feature(&column.name)
-                && self.split.column() != Some(&column.name)
-                && !self.options.types.contains_key(&column.name);
+            let name = &column.name;
+            let may_be = self.is_feature(name) && !self.options.types.contains_key(name);
             if let ColumnValues::Numbers(numbers) = &column.values
                 && may_be
                 && is_nominal(numbers, targets.view())
             {
-                column.values = Categories::of_numbers(numbers).map_err(|problem| {
-                    error::file(&self.train.path, format!("column {}: {problem}", quoted(&column.name)))
-                })?;
-                found.push(column.name.clone());
+                let categories = Categories::of_numbers(numbers);
+                column.values = categories
+                    .map_err(|problem| error::file(&self.train.path, format!("column {}: {problem}", quoted(name))))?;
+                self.nominal.push(name.clone());
             }
         }
-        if let Some(first) = found.first() {
-            let names = listed(found.iter().map(|name| quoted(name)));
+        if !self.nominal.is_empty() {
+            let names = listed(self.nominal.iter().map(|name| quoted(name)));
             self.notes.push(format!(
-                "numbers are taken for names, since targets of next ones are not alike: {names}; --types {}=number for a \
-                 quantity",
-                quoted(first)
+                "numbers are taken for names, since targets of next ones are not alike: {names}; --types COLUMN=number for a \
+                 quantity"
             ));
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Takes the rows of a split out of the training part; nothing if there are none.
@@ -329,6 +328,7 @@ impl TableSet {
             target: self.target.name.clone(),
             weight: self.weight.clone(),
             missing: self.options.missing.clone(),
+            nominal: self.nominal.clone(),
             ..Schema::fit(views, encoder)
         };
         let has = |name: &str| schema.columns.iter().any(|column| column.name == name);
@@ -408,7 +408,7 @@ impl TableSet {
         };
         columns.push(ColumnSchema { name: target.name.clone(), kind });
         columns.extend(schema.weight.iter().map(|name| ColumnSchema { name: name.clone(), kind: ColumnKind::Number }));
-        let (table, unknown) = read_as(path, &columns, &options)?;
+        let (table, unknown) = read_as(path, &columns, &schema.nominal, &options)?;
         if let Some(unknown) = unknown.iter().find(|unknown| unknown.column == target.name) {
             return Err(unknown_classes(path, target, &unknown.names));
         }
@@ -433,6 +433,7 @@ impl TableSet {
             weight: None,
             split: SplitBy::Rows,
             folds: vec![],
+            nominal: vec![],
             options: options.clone(),
         }
     }
@@ -532,7 +533,7 @@ pub fn features_of<T: Real>(path: &Path, schema: &Schema) -> Result<(FeatureValu
 where
     FeatureValues: From<Array2<T>>,
 {
-    let (table, unknown) = read_as(path, &column_schemas(schema), &reading(schema))?;
+    let (table, unknown) = read_as(path, &column_schemas(schema), &schema.nominal, &reading(schema))?;
     let (features, _) = features::<T>(table, schema)?;
     Ok((features, unknown))
 }
@@ -566,11 +567,18 @@ pub(crate) fn column_schemas(schema: &Schema) -> Vec<ColumnSchema> {
     columns.map(|column| ColumnSchema { name: column.name.clone(), kind: kind(&column.encoding) }).collect()
 }
 
-/// Reads these columns of a file, whatever others it has, as what they are.
-fn read_as(path: &Path, columns: &[ColumnSchema], options: &TableOptions) -> Result<(Table, Vec<Unknown>)> {
+/// Reads these columns of a file, whatever others it has, as what they are; those that are `nominal` as numbers, where they
+/// are some there, as in training.
+fn read_as(
+    path: &Path,
+    columns: &[ColumnSchema],
+    nominal: &[String],
+    options: &TableOptions,
+) -> Result<(Table, Vec<Unknown>)> {
+    let only: BTreeSet<String> = columns.iter().map(|column| column.name.clone()).collect();
+    let typed = columns.iter().filter(|column| !nominal.contains(&column.name));
     let types: BTreeMap<String, ColumnType> =
-        columns.iter().map(|column| (column.name.clone(), column.kind.column_type())).collect();
-    let only: BTreeSet<String> = types.keys().cloned().collect();
+        typed.map(|column| (column.name.clone(), column.kind.column_type())).collect();
     let table = read_table(path, &TableOptions { types, only: Some(only), ignore: vec![], ..options.clone() })?;
     conform(table, columns)
 }

@@ -49,6 +49,9 @@ pub struct Schema {
     /// What stands for a missing value in text, beside what usually does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    /// The columns of categories that are read as numbers, which are names ([`is_nominal`]): `7.0` is `7` there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nominal: Vec<String>,
 }
 
 /// A column that a model needs.

@@ -2,17 +2,21 @@
 
 use crate::Targets;
 
-/// Names are told from quantities where there are more different ones than this.
+/// Names are told from quantities where there are more different ones than this,
 const FEW_NAMES: usize = 8;
-/// A name is had by less than half of the rows, and by two of them on average.
-const MOST_OF_ONE: usize = 2;
+/// and no more than an embedding should have rows;
+const MOST_NAMES: usize = 1 << 16;
+/// a name is had by so many rows on average or more,
+const ROWS_OF_ONE: usize = 2;
+/// and by less than one of so many.
+const SHARE_OF_ONE: usize = 2;
 /// Of the targets' variance, names have to tell so much that their order does not.
 const LEAST_SHARE: f64 = 0.04;
 /// What the order does not tell, as a share of what names tell: all of it if the order says nothing. Where it seems to be
 /// much more, it is of numbers that few rows have.
 const SHARES_OF_EXPLAINED: std::ops::Range<f64> = 0.6..2.5;
-/// It is by so many standard errors more than chance makes of a smooth curve.
-const STANDARD_ERRORS: f64 = 15.0;
+/// How far beyond chance: some twelve standard errors.
+const BEYOND_CHANCE: f64 = 15.0;
 
 /// The targets' mean over the rows that have the same number.
 #[derive(Clone, Default)]
@@ -31,7 +35,8 @@ struct Group {
 /// variance β² in no order add (1 + a² + b²) β². So F = mean(r²/v) / σ² tells the two apart, and
 /// β² = (mean(r²/v) - σ²) / mean((1 + a² + b²)/v). Of classes, targets are columns of 0 and 1, and squares are summed.
 ///
-/// Numbers are names where there are more than 8, for two rows each or more on average, none in half of the rows or more; β² is
+/// Numbers are names where there are more than 8 and at most 65,536, for two rows each or more on average, none in half of the
+/// rows or more; β² is
 /// at least 0.04 of the targets' variance, and 0.6 to 2.5 times what the numbers explain of it as names; and
 /// F > 1 + 15 √(3/((k - 2) d)) for k numbers and targets of d dimensions, more than chance, and more than the steps of a
 /// quantity make.
@@ -40,24 +45,27 @@ struct Group {
 /// There are more or fewer targets than numbers.
 pub fn is_nominal(numbers: &[f64], targets: Targets) -> bool {
     assert_eq!(numbers.len(), targets.rows(), "a target for each number");
+    if numbers.iter().any(|x| x.is_finite() && x.fract() != 0.0) {
+        return false;
+    }
     let mut order: Vec<usize> = (0..numbers.len()).filter(|&row| !numbers[row].is_nan()).collect();
-    order.sort_unstable_by(|&i, &j| numbers[i].total_cmp(&numbers[j]).then(i.cmp(&j)));
+    order.sort_unstable_by(|&i, &j| (numbers[i] + 0.0).total_cmp(&(numbers[j] + 0.0)).then(i.cmp(&j)));
     let groups = || order.chunk_by(|&i, &j| numbers[i] == numbers[j]);
     let (rows, count) = (order.len(), groups().count());
     let most = groups().map(<[usize]>::len).max().unwrap_or(0);
-    let are_whole = order.iter().all(|&row| numbers[row].fract() == 0.0);
-    if !are_whole || count <= FEW_NAMES || 2 * count > rows || MOST_OF_ONE * most >= rows {
+    let may_be_names = (FEW_NAMES + 1..=MOST_NAMES).contains(&count);
+    if !may_be_names || ROWS_OF_ONE * count > rows || SHARE_OF_ONE * most >= rows {
         return false;
     }
     let all = group_of(&order, numbers, targets);
-    let variance = order.iter().map(|&row| squared_distance(row, targets, &all.mean)).sum::<f64>() / rows as f64;
+    let variance = squared_distances(&order, targets, &all.mean) / rows as f64;
     let mut within = 0.0;
     let [mut squares, mut factors] = [0.0; 2];
     let mut neighbours: [Group; 3] = Default::default();
     for (i, members) in groups().enumerate() {
         neighbours.rotate_left(1);
         neighbours[2] = group_of(members, numbers, targets);
-        within += members.iter().map(|&row| squared_distance(row, targets, &neighbours[2].mean)).sum::<f64>();
+        within += squared_distances(members, targets, &neighbours[2].mean);
         let [before, here, after] = &neighbours;
         if i >= 2 {
             let a = (after.number - here.number) / (after.number - before.number);
@@ -73,9 +81,9 @@ pub fn is_nominal(numbers: &[f64], targets: Targets) -> bool {
     let residuals = (count - 2) as f64;
     let of_names = (squares / residuals - noise) / (factors / residuals);
     let explained = variance - noise;
-    let chance = 1.0 + STANDARD_ERRORS * (3.0 / (residuals * dimensions(targets, &all.mean))).sqrt();
+    let chance = 1.0 + BEYOND_CHANCE * (3.0 / (residuals * dimensions(targets, &all.mean))).sqrt();
     squares / residuals > chance * noise
-        && of_names > LEAST_SHARE * variance
+        && of_names >= LEAST_SHARE * variance
         && explained > 0.0
         && SHARES_OF_EXPLAINED.contains(&(of_names / explained))
 }
@@ -104,13 +112,14 @@ fn dimensions(targets: Targets, mean: &[f64]) -> f64 {
     }
 }
 
-/// |y - mean|² of a row; of a class, y is 1 at its place and 0 elsewhere.
-fn squared_distance(row: usize, targets: Targets, mean: &[f64]) -> f64 {
+/// The sum of |y - mean|² over these rows, of which it is the mean; of a class, y is 1 at its place and 0 elsewhere.
+fn squared_distances(members: &[usize], targets: Targets, mean: &[f64]) -> f64 {
     match targets {
-        Targets::Classes { labels, .. } => {
-            let squares: f64 = mean.iter().map(|x| x * x).sum();
-            squares + 1.0 - 2.0 * mean[labels[row] as usize]
+        Targets::Classes { .. } => members.len() as f64 * (1.0 - mean.iter().map(|x| x * x).sum::<f64>()),
+        Targets::Values(values) => {
+            let of_row =
+                |&row: &usize| values.row(row).iter().zip(mean).map(|(y, mean)| (y - mean).powi(2)).sum::<f64>();
+            members.iter().map(of_row).sum()
         }
-        Targets::Values(values) => values.row(row).iter().zip(mean).map(|(y, mean)| (y - mean).powi(2)).sum(),
     }
 }

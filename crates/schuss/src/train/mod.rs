@@ -105,8 +105,8 @@ pub struct Settings {
     /// The run ends after more than so many epochs in a row whose validation metric is not better than the best so far.
     pub patience: Option<usize>,
     /// The run ends after the epoch whose end is nearest to a rest of its schedule ([`Schedule::rests`]) unless its least
-    /// validation loss has become less by this share of itself since the rest before; at the first rest only if single
-    /// precision does not tell that loss from 0 any more; never with 0.
+    /// validation loss has become less by this share of itself since the rest before; at the first rest only if
+    /// that loss is 0 or, of classes, less than single precision tells from it; never with 0.
     pub least_gain: f64,
     /// What a loss that stops being finite does to the run.
     pub on_divergence: OnDivergence,

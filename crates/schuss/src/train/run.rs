@@ -6,7 +6,7 @@ use crate::train::pace::Pace;
 use crate::train::source::Source;
 use crate::train::trainer::Trainer;
 use crate::train::{Evaluate, Event, Keep, Measured, OnDivergence, Parts, Settings, Summary};
-use crate::{Error, Model, Network, Plateau, Real, Result, Schedule, Scores, Threads};
+use crate::{Error, Model, Network, Plateau, Real, Result, Schedule, Scores, Task, Threads};
 
 /// A training that is under way.
 ///
@@ -482,7 +482,7 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
     }
 
     /// Whether the schedule rests after this epoch, and the loss has not become less as it should have since it last did, or
-    /// has nothing left to become less by: numbers of single precision do not tell it from 0.
+    /// has nothing left to become less by: it is 0, or that of classes and less than single precision tells from it.
     fn has_stalled(&mut self, epoch: i64, loss: f64) -> bool {
         let Settings { schedule, batch_size, least_gain, .. } = *self.trainer.settings();
         let least = self.state.least_loss.map_or(loss, |least| least.min(loss));
@@ -495,7 +495,8 @@ impl<'m, 'd, T: Real> Run<'m, 'd, T> {
         }
         let before = std::mem::replace(&mut self.state.least_loss_at_rest, self.state.least_loss);
         let has_gained = |now: f64| before.is_none_or(|before| before - now >= least_gain * before);
-        let is_least = |now: f64| now < f64::from(f32::EPSILON);
+        let is_of_classes = self.trainer.model.task != Task::Regression;
+        let is_least = |now: f64| now == 0.0 || (is_of_classes && now < f64::from(f32::EPSILON));
         least_gain > 0.0 && self.state.least_loss.is_some_and(|now| is_least(now) || !has_gained(now))
     }
 
