@@ -96,7 +96,7 @@ pub fn epochs_between(epochs: usize) -> NonZeroUsize {
 }
 
 /// A network for a table whose validation loss becomes less by less than this between two rests of its schedule has learnt what
-/// there is to learn, as those of tables that are mostly noise have after a fifth of the run. On 63 tables a fifth of the
+/// there is to learn, as those of tables that are mostly noise have before half of the run. On 63 tables a fifth of the
 /// steps is not made, for a validation loss that is 0.04 % larger. A run of few steps has nothing to save, and the validation
 /// rows of so small a table are too few to tell (on 1,047 rows the test loss was 1 % larger).
 pub fn least_gain(steps: usize) -> f64 {

@@ -90,8 +90,9 @@ pub fn pack_data(data: &Data, window_bytes: u64, out: &Path) -> Result<()> {
 ///
 /// The test part and the validation part are those of [`TableSet`], as is the schema, but for medians and quantiles of more than
 /// 100,000 training rows (fewer of more than 167 columns): those are of a sample of so many, always the same, beside the
-/// least and the largest number of all, and whole numbers stay numbers, names or not. Means and deviations are of all rows. `on_rows` is told what is being done, and with
-/// how many rows so far. What was made of the tables that their authors may not have meant.
+/// least and the largest number of all, and whole numbers stay numbers, names or not. Means and deviations are of all rows.
+/// `on_rows` is told what is being done, and with how many rows so far. What was made of the tables that their authors may not
+/// have meant.
 ///
 /// # Errors
 /// As for [`TableSet::read`], and [`TableSet::with_test`] of other files; a column of more than 1,048,576 categories that do

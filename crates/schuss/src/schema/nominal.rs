@@ -36,10 +36,9 @@ struct Group {
 /// β² = (mean(r²/v) - σ²) / mean((1 + a² + b²)/v). Of classes, targets are columns of 0 and 1, and squares are summed.
 ///
 /// Numbers are names where there are more than 8 and at most 65,536, for two rows each or more on average, none in half of the
-/// rows or more; β² is
-/// at least 0.04 of the targets' variance, and 0.6 to 2.5 times what the numbers explain of it as names; and
-/// F > 1 + 15 √(3/((k - 2) d)) for k numbers and targets of d dimensions, more than chance, and more than the steps of a
-/// quantity make.
+/// rows or more; β² is at least 0.04 of the targets' variance, and 0.6 to 2.5 times what the numbers explain of it as names; and
+/// F > 1 + 15 √(3/((k - 2) d)) for k numbers and targets of d dimensions, which is more than chance and the steps of a quantity
+/// make.
 ///
 /// # Panics
 /// There are more or fewer targets than numbers.
