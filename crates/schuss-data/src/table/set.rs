@@ -232,13 +232,8 @@ impl TableSet {
         let mut columns = std::mem::take(&mut self.train.columns);
         let made = self.make_nominal(columns.iter_mut().collect(), &targets);
         self.train.columns = columns;
-        made?;
-        let schema = self.train.schema();
-        for table in [&mut self.test, &mut self.valid].into_iter().flatten() {
-            // What is unknown there is missing.
-            *table = conform(table.clone(), &schema)?.0;
-        }
-        Ok(self)
+        // The other parts follow the schema, as any file does.
+        made.map(|()| self)
     }
 
     /// Makes categories of those columns of training rows that are names.
